@@ -1,6 +1,6 @@
-// What a file will cost to read, before anything is sent; null where that is not known. Tokens by Gemini's own rates: 32 for a second of sound, about
-// 300 for one of video, 258 for a page or a tile of a picture. Of a text, one for four small letters and blanks, and at
-// most one for any other character: as much as a budget reserves.
+// What a file will cost to read, before anything is sent; null where that is not known. Tokens by Gemini's own rates:
+// 32 for a second of sound, about 300 for one of video, 258 for a page or a tile of a picture. Of a text, one for four
+// small letters and blanks, and at most one for any other character: as much as a budget reserves.
 
 import { modelList } from "./api.js";
 import { guess } from "./recipes.js";

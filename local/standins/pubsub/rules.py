@@ -83,11 +83,7 @@ def _check_attributes(attributes: Pb) -> None:
 
 def prepare_topic(submitted: Pb) -> Pb:
     """Return the topic as the service keeps it."""
-    for field in _NOT_SERVED_OF_TOPICS:
-        if submitted.HasField(field):
-            raise not_served(field)
-    if submitted.message_transforms:
-        raise not_served("message_transforms")
+    _refuse_unserved(submitted, _NOT_SERVED_OF_TOPICS)
     topic = types.Topic.pb()()
     topic.CopyFrom(submitted)
     if topic.HasField("message_retention_duration"):
@@ -98,11 +94,7 @@ def prepare_topic(submitted: Pb) -> Pb:
 
 def prepare_subscription(submitted: Pb) -> Pb:
     """Return the subscription as the service keeps it, with defaults."""
-    for field in _NOT_SERVED:
-        if submitted.HasField(field):
-            raise not_served(field)
-    if submitted.message_transforms:
-        raise not_served("message_transforms")
+    _refuse_unserved(submitted, _NOT_SERVED)
     subscription = types.Subscription.pb()()
     subscription.CopyFrom(submitted)
     subscription.ack_deadline_seconds = submitted.ack_deadline_seconds or _SHORTEST_DEADLINE
@@ -117,6 +109,14 @@ def prepare_subscription(submitted: Pb) -> Pb:
         _prepare_dead_letters(subscription.dead_letter_policy)
     subscription.state = types.Subscription.State.ACTIVE
     return subscription
+
+
+def _refuse_unserved(submitted: Pb, fields: tuple[str, ...]) -> None:
+    for field in fields:
+        if submitted.HasField(field):
+            raise not_served(field)
+    if submitted.message_transforms:
+        raise not_served("message_transforms")
 
 
 def _check_retention(duration: Pb) -> None:
