@@ -6,11 +6,12 @@ of generate's CPU time. Here the generated protobuf classes are filled directly;
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import grpc
+from google.api_core import exceptions as api_errors
 from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.cloud import firestore
 from google.cloud.firestore_v1.types import document as document_types
@@ -23,7 +24,7 @@ _BATCH_GET = firestore_types.BatchGetDocumentsRequest
 _RESPONSE = firestore_types.BatchGetDocumentsResponse
 _GET = firestore_types.GetDocumentRequest
 _new_commit, _new_batch_get, _new_document = _COMMIT.pb(), _BATCH_GET.pb(), document_types.Document.pb()
-_new_get = _GET.pb()
+_new_get, _new_write = _GET.pb(), write_types.Write.pb()
 _TRY_SECONDS = 10.0
 
 Version = Any
@@ -124,6 +125,31 @@ async def set_field(client: firestore.AsyncClient, path: str, field: str, value:
     await _commit(client, request)
 
 
+def adding(path: str, fields: Mapping[str, object], increments: Mapping[str, int]) -> write_types.Write:
+    """Return a write that sets some fields of a document and adds to its counters; the document may not exist yet.
+
+    `fields`: nested; the maps in it are merged with those of the document. `increments`: what to add, by field path.
+    All names are plain, so that no path needs quotes.
+    """
+    write = _new_write()
+    write.update.name = path
+    set_fields(write.update.fields, fields)
+    write.update_mask.field_paths.extend(_leaves(fields))
+    for field, count in increments.items():
+        transform = write.update_transforms.add()
+        transform.field_path = field
+        transform.increment.integer_value = count
+    return cast(write_types.Write, write_types.Write.wrap(write))
+
+
+def _leaves(fields: Mapping[str, object], before: str = "") -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield before + name
+
+
 async def _commit(client: firestore.AsyncClient, request: Any) -> Any:
     response = await client._firestore_api.commit(request=_COMMIT.wrap(request), metadata=client._rpc_metadata)
     return firestore_types.CommitResponse.pb(response)
@@ -143,11 +169,13 @@ async def get_undecoded(client: firestore.AsyncClient, path: str) -> Any | None:
 
 async def get(client: firestore.AsyncClient, path: str) -> tuple[str, dict[str, Any], Version] | None:
     """Return key, fields and version of a document, or None."""
-    found = None
-    # Read to the end: a generator that is left half-way is closed by a task of its own, and its call is cancelled.
-    async for document in get_many(client, [path]):
-        found = document
-    return found
+    try:
+        request = _GET.wrap(_new_get(name=path))
+        document = await client._firestore_api.get_document(request=request, metadata=client._rpc_metadata)
+    except api_errors.NotFound:
+        return None
+    raw = document_types.Document.pb(document)
+    return path.rpartition("/")[2], fields_of(raw.fields), raw.update_time
 
 
 async def get_many(

@@ -14,6 +14,7 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
+from shared.cloud import document_wire
 from shared.domain.money.totals import Counters, DayRow, Labels, counters_from
 
 _COLLECTION = "usage"
@@ -30,9 +31,16 @@ class Totals:
         """Add counters to a batch, as one write."""
         day = now.astimezone(UTC).date()
         shard = random.randrange(_SHARDS)  # noqa: S311
-        changes = {labels.row: {**labels._asdict(), **_increments(counters)} for labels, counters in rows.items()}
-        document = {"day": day.isoformat(), "expires_at": now + _KEPT, "rows": changes}
-        batch.set(self._collection.document(f"{day.isoformat()}-{shard:02d}"), document, merge=True)
+        path = f"{self._client._database_string}/documents/{_COLLECTION}/{day.isoformat()}-{shard:02d}"
+        row_labels = {labels.row: labels._asdict() for labels in rows}
+        increments = {
+            f"rows.{labels.row}.{name}": count
+            for labels, counters in rows.items()
+            for name, count in asdict(counters).items()
+            if count
+        }
+        fields = {"day": day.isoformat(), "expires_at": now + _KEPT, "rows": row_labels}
+        batch._add_write_pbs([document_wire.adding(path, fields, increments)])
 
     async def rows(self, first: date, last: date) -> list[DayRow]:
         """Return the rows of these days, both included."""
@@ -47,7 +55,3 @@ class Totals:
             for row in document.get("rows", {}).values():
                 labels = Labels(*(str(row.get(name, "")) for name in Labels._fields))
                 yield DayRow(str(document["day"]), labels, counters_from(row))
-
-
-def _increments(counters: Counters) -> dict[str, Any]:
-    return {name: firestore.Increment(count) for name, count in asdict(counters).items() if count}

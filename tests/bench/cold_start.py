@@ -13,12 +13,21 @@ from tests.environment import function_environment
 
 _BASELINE_OF = {"ingest": "understand", "generate": "understand", "api": "look_up", "notify": None, "sweep": None}
 _GOALS = {"ingest": "≤ 1.0×", "generate": "≤ 1.1×", "api": "≤ 1.0×"}
+_PROGRAM = """
+import asyncio, functions.{name}.main
+from shared import wiring
+
+async def wire():
+    wiring.{name}()
+
+asyncio.run(wire())
+"""
 
 
 def cold_start(rounds: int) -> list[Row]:
     """Measure CPU seconds: they differ less from run to run than the time on the clock."""
     programs = {
-        **{name: f"import functions.{name}.main; from shared import wiring; wiring.{name}()" for name in _BASELINE_OF},
+        **{name: _PROGRAM.format(name=name) for name in _BASELINE_OF},
         "baseline": "import tests.bench.baseline",
     }
     taken: dict[str, list[float]] = {name: [] for name in programs}

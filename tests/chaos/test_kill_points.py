@@ -32,7 +32,7 @@ def list_calls_without_faults(system: Running, run: str) -> list[Point]:
 def _label(service: str, method: str, path: str) -> str | None:
     """Return the label by which a fault finds a function's call; None for the test's own calls and for dispatches."""
     if service == "firestore":
-        return method if method in ("Commit", "BatchGetDocuments", "RunAggregationQuery") else None
+        return method if method in ("Commit", "GetDocument", "RunAggregationQuery") else None
     if service == "queue":
         return method if method == "CreateTask" else None
     if service == "gemini":

@@ -119,7 +119,7 @@ def firestore_refuses(system: Running) -> None:
 
 def generate_does_not_answer(system: Running) -> None:
     """Dispatches pile up on the queue, and the oldest is overdue."""
-    system.fault("firestore", "BatchGetDocuments", status=403)
+    system.fault("firestore", "GetDocument", status=403)
     for number in range(5):
         system.drop(f"deep/{number}.txt", b"some words", "text/plain")
     until(lambda: len(waiting_dispatches(system)) >= 5, 60, lambda: f"{len(waiting_dispatches(system))} wait")

@@ -27,6 +27,7 @@ from shared.cloud.gemini import Gemini
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
 from shared.examiner import Examiner
+from shared.orphan_files import OrphanFiles
 from shared.request_intake import RequestIntake
 from shared.sandbox import Sandbox
 from shared.splitter import Splitter
@@ -96,8 +97,9 @@ async def _close(part: Any) -> None:
     elif isinstance(part, RequestIntake):
         await part._storage.aclose()
     elif isinstance(part, Gemini):
-        await part._client.aio.aclose()
-        part._client.close()
+        await part.aclose()
+    elif isinstance(part, OrphanFiles):
+        await part._gemini.aclose()
     elif isinstance(part, Sandbox):
         await part.close()
     elif isinstance(part, AnswerJudge | Examiner | Splitter):

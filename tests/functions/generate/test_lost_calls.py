@@ -226,5 +226,6 @@ async def test_a_call_that_reaches_nobody_costs_nothing(system: System, monkeypa
     assert "Gemini cannot be reached" in str(task.waiting and task.waiting.detail)
     monkeypatch.undo()
     task = await system.ended(uri)
+    await unreachable.aclose()
     assert (task.error, lost(task)) == (None, (0, Decimal(0)))
     assert await spent_today() - before == cost(task)

@@ -31,8 +31,7 @@ async def gemini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     client = Gemini("a-key", clock, threads=1)
     yield client
-    await client._client.aio.aclose()
-    client._client.close()
+    await client.aclose()
     client._threads.shutdown()
     await standin.stop()
 

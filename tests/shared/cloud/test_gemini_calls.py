@@ -166,7 +166,7 @@ async def wire(environment: pytest.MonkeyPatch) -> AsyncIterator[Wire]:
 async def gemini(wire: Wire, clock: MovableClock) -> AsyncIterator[Gemini]:
     gemini = Gemini("any", clock, threads=1)
     yield gemini
-    await gemini._client.aio.aclose()
+    await gemini.aclose()
 
 
 async def asked(gemini: Gemini, model: str = "gemini-4-argon", body: Json = ASKED, timeout: float = 60) -> list[Json]:

@@ -35,8 +35,7 @@ async def model(
 async def gemini(model: GeminiStandIn, clock: MovableClock) -> AsyncIterator[Gemini]:
     gemini = Gemini("a-key", clock, threads=1)
     yield gemini
-    await gemini.sdk.aclose()
-    gemini._client.close()
+    await gemini.aclose()
 
 
 def entry(clock: MovableClock, **fields: object) -> Entry:
