@@ -21,7 +21,8 @@ from local import event_loop, screen
 from tests.bench.bench_system import BenchSystem
 from tests.bench.cold_start import cold_start
 from tests.bench.figures import Part, Row, as_json, as_table
-from tests.bench.look_ups import growth, look_ups
+from tests.bench.growth import growth
+from tests.bench.look_ups import look_ups
 from tests.bench.machine import OtherLoad
 from tests.bench.small_files import cost, cpu_per_task, latency, throughput
 from tests.bench.transfer import transfer

@@ -1,4 +1,4 @@
-"""Look-ups of tasks at 64 connections, 500 readers of one stream, and how both grow with the number of tasks.
+"""Look-ups of tasks at 64 connections, and 500 readers of one stream.
 
 What is compared is the CPU time of the function's process for each request: on a machine that also runs the stand-ins
 and the clients, requests per second say little about a function.
@@ -13,13 +13,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import httpx2
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore
 
 from local.endpoints import PROJECT
 from local.layout import INBOX
 from local.workers import ROOT
-from shared.cloud.firestore import Tasks, to_document
+from shared.cloud.firestore import Tasks
 from shared.domain.tasks.task import Source, Task, new_task
 from tests.bench.bench_system import CONCURRENCY, BenchSystem
 from tests.bench.figures import Row, agree, middle
@@ -27,10 +25,8 @@ from tests.bench.machine import cpu_seconds
 from tests.environment import unchanged_environment
 
 _REQUESTS = 1000
-_GROWTH_REQUESTS = 200
 _READERS = 500
 _READ_SECONDS = 5.0
-_BATCH = 500
 
 
 async def look_ups(bench: BenchSystem, rounds: int) -> list[Row]:
@@ -41,7 +37,7 @@ async def look_ups(bench: BenchSystem, rounds: int) -> list[Row]:
     async with _api(bench) as client:
         listed = (await client.get("/v1/tasks", params={"object": f"gs://{INBOX}/looked-up-0.txt"})).json()
         ended = f"/v1/tasks/{listed['data'][0]['id']}"
-        pending = f"/v1/tasks/{await _pending_task(bench)}"
+        pending = f"/v1/tasks/{await pending_task(bench)}"
         tag = {"If-None-Match": (await client.get(pending)).headers["ETag"]}
     taken: dict[str, list[float]] = {"ended": [], "pending": [], "unchanged": [], "baseline": []}
     reads: dict[str, float] = {}
@@ -50,7 +46,7 @@ async def look_ups(bench: BenchSystem, rounds: int) -> list[Row]:
             break
         for name, path, headers in (("ended", ended, {}), ("pending", pending, {}), ("unchanged", pending, tag)):
             before = _reads(bench)
-            taken[name].append(await _cost_of(bench, path, headers))
+            taken[name].append(await cost_of(bench, path, headers))
             reads[name] = (_reads(bench) - before) / _REQUESTS
         taken["baseline"].append(await _cost_of_url(theirs, {}, _pids_of(base), _REQUESTS))
     ended_ms, pending_ms, unchanged_ms, theirs_ms = (middle(values) for values in taken.values())
@@ -62,27 +58,6 @@ async def look_ups(bench: BenchSystem, rounds: int) -> list[Row]:
         Row("CPU of a 304 against a 200, pending task", "ms", unchanged_ms, pending_ms, "≤ 0.5×"),
         await _readers(bench),
     ]
-
-
-async def growth(bench: BenchSystem, tasks: int, rounds: int) -> list[Row]:
-    """CPU of api for each request with 1,000 tasks and with many: look-up, list, by folder, by a part of a name."""
-    base = f"gs://{INBOX}/"
-    paths = {
-        "list": "/v1/tasks?limit=20",
-        "list by folder": f"/v1/tasks?limit=20&prefix={base}folder-1/",
-        "list by part of a name": f"/v1/tasks?limit=20&prefix={base}folder-1/file-99",
-        "look-up": f"/v1/tasks/{await _pending_task(bench)}",
-    }
-    await _seed(bench, 0, 1000)
-    few = {what: await _median_cost(bench, path, rounds) for what, path in paths.items()}
-    await _seed(bench, 1000, tasks)
-    many = {what: await _median_cost(bench, path, rounds) for what, path in paths.items()}
-    what = f"from 1,000 to {tasks:,} tasks"
-    return [Row(f"CPU of {name}, {what}", "ms", many[name], few[name], "≤ 1.2×") for name in paths]
-
-
-async def _median_cost(bench: BenchSystem, path: str, rounds: int) -> float:
-    return middle([await _cost_of(bench, path, {}, _GROWTH_REQUESTS) for _ in range(rounds)])
 
 
 def _api(bench: BenchSystem) -> httpx2.AsyncClient:
@@ -97,16 +72,22 @@ def _reads(bench: BenchSystem) -> int:
     return bench.system.tap.ledger.stats().get("firestore", {}).get("reads", 0)
 
 
-async def _cost_of(bench: BenchSystem, path: str, headers: dict[str, str], count: int = _REQUESTS) -> float:
+async def cost_of(
+    bench: BenchSystem, path: str, headers: dict[str, str], count: int = _REQUESTS, connections: int = CONCURRENCY
+) -> float:
     """Return milliseconds of CPU time for each request, sent past the front door."""
     api = bench.system.workers["api"]
-    return await _cost_of_url(f"{await api.url()}{path}", {**_authorized(bench), **headers}, api.pids(), count)
+    return await _cost_of_url(
+        f"{await api.url()}{path}", {**_authorized(bench), **headers}, api.pids(), count, connections
+    )
 
 
-async def _cost_of_url(url: str, headers: dict[str, str], pids: list[int], count: int) -> float:
+async def _cost_of_url(
+    url: str, headers: dict[str, str], pids: list[int], count: int, connections: int = CONCURRENCY
+) -> float:
     before = cpu_seconds(pids)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.load", url, str(count), str(CONCURRENCY),
+        sys.executable, "-m", "tests.bench.load", url, str(count), str(connections),
         cwd=ROOT, stdin=asyncio.subprocess.PIPE,
     )  # fmt: skip
     await process.communicate(json.dumps(headers).encode())
@@ -130,7 +111,7 @@ def _pids_of(url: str) -> list[int]:
 
 async def _readers(bench: BenchSystem) -> Row:
     """CPU seconds of api for each second with 500 readers on one stream."""
-    task = await _pending_task(bench)
+    task = await pending_task(bench)
     api = bench.system.workers["api"]
     url = f"{await api.url()}/v1/llm/generations/{task}/stream"
     async with httpx2.AsyncClient(
@@ -153,32 +134,17 @@ async def _readers(bench: BenchSystem) -> Row:
     return Row(f"CPU share with {_READERS} readers of one stream", "", used)
 
 
-async def _pending_task(bench: BenchSystem) -> str:
+async def pending_task(bench: BenchSystem) -> str:
     with unchanged_environment():
         os.environ["FIRESTORE_EMULATOR_HOST"] = bench.system.endpoints.firestore
         tasks = Tasks(PROJECT, "(default)")
-    task = _task("waiting.txt", int(asyncio.get_running_loop().time() * 1000), datetime.now(UTC))
+    task = new_task_of("waiting.txt", int(asyncio.get_running_loop().time() * 1000), datetime.now(UTC))
     await tasks.create(task.model_copy(update={"stream": True}))
     return task.id
 
 
-def _task(name: str, generation: int, created_at: datetime) -> Task:
+def new_task_of(name: str, generation: int, created_at: datetime) -> Task:
     source = Source(
         kind="object", bucket=INBOX, name=name, generation=generation, created_at=created_at, size=3
     )  # fmt: skip
     return new_task(source, owner=f"inbox:{INBOX}", model="m", now=created_at, keep=timedelta(days=30))
-
-
-async def _seed(bench: BenchSystem, start: int, stop: int) -> None:
-    """Create ended tasks in ten folders, each a second older than the one before."""
-    with unchanged_environment():
-        os.environ["FIRESTORE_EMULATOR_HOST"] = bench.system.endpoints.firestore
-        client = firestore.AsyncClient(project=PROJECT, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
-    now = datetime.now(UTC) - timedelta(days=1)
-    for first in range(start, stop, _BATCH):
-        batch = client.batch()
-        for number in range(first, min(first + _BATCH, stop)):
-            task = _task(f"folder-{number % 10}/file-{number:06d}.txt", number, now - timedelta(seconds=number))
-            ended = task.model_copy(update={"status": "failed", "open": False})
-            batch.set(client.collection("tasks").document(task.key), to_document(ended))
-        await batch.commit()
