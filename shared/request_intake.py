@@ -150,12 +150,7 @@ class RequestIntake:
                 with contextlib.suppress(Exception):
                     # Left behind it would do no harm: the record names another task.
                     await self._storage.delete(task.source.bucket, task.source.name)
-        raise RequestRefused(
-            503,
-            "service_unavailable_error",
-            "service_unavailable",
-            "The task could not be made. Send the request again.",
-        )
+        raise RequestRefused(503, "service_unavailable", "The task could not be made. Send the request again.")
 
     def _task(
         self,
@@ -192,7 +187,6 @@ class RequestIntake:
         if earlier.record.payload != payload:
             raise RequestRefused(
                 422,
-                "invalid_request_error",
                 "idempotency_key_reused",
                 "This Idempotency-Key was used for another request within 24 hours. Use a new one.",
                 param="Idempotency-Key",

@@ -78,9 +78,7 @@ class Bodies:
                     await self._freed.wait()
         except TimeoutError as error:
             message = "Too many large requests are being received. Try again in a moment."
-            raise RequestRefused(
-                503, "service_unavailable_error", "service_unavailable", message, headers={"Retry-After": "5"}
-            ) from error
+            raise RequestRefused(503, "service_unavailable", message, headers={"Retry-After": "5"}) from error
         self._bytes += more
         self._of_keys[key.id] += more
 
@@ -142,7 +140,7 @@ def _too_slow(arrived: int, seconds: float) -> RequestRefused:
     message = (
         f"Only {arrived:,} bytes of the request arrived in {seconds:.0f} s. Send it faster, or name a gs:// object."
     )
-    return RequestRefused(408, "invalid_request_error", "request_timeout", message, headers={"Connection": "close"})
+    return RequestRefused(408, "request_timeout", message, headers={"Connection": "close"})
 
 
 @cache

@@ -87,5 +87,5 @@ async def _read_request(deps: ApiDeps, task: Task) -> bytes:
     text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:
         message = f"The request behind {task.id} is not there any more. Submit it again."
-        raise RequestRefused(410, "gone", "source_gone", message)
+        raise RequestRefused(410, "source_gone", message)
     return text

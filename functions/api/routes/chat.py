@@ -126,4 +126,4 @@ def _refuse_foreign_model(body: Json) -> None:
     is_gemini = name.startswith(("gemini", "gemma", "learnlm"))
     if name and not is_gemini and not isinstance(resolve(name, wiring.api().clock.now().date()), Model):
         message = f"There is no model {name[:128]!r}. GET /v1/models lists them; gemini-3.8-flash is one."
-        raise RequestRefused(404, "not_found", "model_not_found", message, param="model")
+        raise RequestRefused(404, "model_not_found", message, param="model")

@@ -71,7 +71,7 @@ async def event_stream(deps: ApiDeps, follower: Follower, *, offset: int, header
     if _is_gone(follower.task, deps.clock.now()):
         message = "The stream's chunks are kept for 15 minutes after its end. GET the task for the whole answer."
         link = {"Link": f'</v1/tasks/{follower.task.id}>; rel="alternate"'}
-        raise RequestRefused(410, "gone", "stream_expired", message, headers=link)
+        raise RequestRefused(410, "stream_expired", message, headers=link)
     if request_state().head:
         return Response(headers={**_HEADERS, **headers}, media_type=_MEDIA_TYPE)
     if offset > 0 and await _is_past_the_end(follower, offset):

@@ -183,7 +183,7 @@ def _cache_refusal(key: Key) -> RequestRefused:
         f"{CACHED_CONTENT}: a cache may hold anyone's files, so only keys with the scope operate may name one. This "
         f"key has the scopes {', '.join(key.scopes)}. Send the files: Dropsight makes caches itself where they pay."
     )
-    return RequestRefused(403, "permission_error", "scope_missing", message, param=CACHED_CONTENT)
+    return RequestRefused(403, "scope_missing", message, param=CACHED_CONTENT)
 
 
 def _read(text: bytes, today: date) -> Checked:
@@ -214,7 +214,7 @@ def _refuse_forbidden(deps: ApiDeps, key: Key, checked: Checked) -> None:
             if file.bucket in own or not key.covers(file.uri):
                 sources = ", ".join(key.sources) or "none"
                 message = f"{file.param}: this key may not name {file.uri}. Its sources: {sources}."
-                raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=file.param)
+                raise RequestRefused(403, "source_not_allowed", message, param=file.param)
     url = checked.submission.callback_url
     if url is None:
         return

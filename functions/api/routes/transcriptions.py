@@ -119,7 +119,7 @@ def _recording_named(field: str) -> Iterator[None]:
         param = field if refused.param in _RECORDING else refused.param
         message = _NAMED_FIRST.sub(field, refused.message)
         raise RequestRefused(
-            refused.status, refused.type, refused.code, message, param=param, headers=refused.headers
+            refused.status, refused.code, message, param=param, headers=refused.headers, type_=refused.type
         ) from refused
 
 

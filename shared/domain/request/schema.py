@@ -200,7 +200,6 @@ def read(text: bytes) -> Submission:
     if len(text) > LARGEST_BODY:
         raise RequestRefused(
             422,
-            "invalid_request_error",
             "payload_too_large",
             f"The request has {len(text):,} bytes; at most {LARGEST_BODY:,} are taken, of which 20 MiB may be inline "
             "data before its base64. Put the file into a bucket and name it as gs://bucket/object.",
@@ -312,7 +311,7 @@ def _refuse_nan(text: bytes) -> None:
 
 
 def _unreadable(why: str) -> RequestRefused:
-    return RequestRefused(400, "invalid_request_error", "invalid_param", f"The body is not JSON: {why}", param="body")
+    return RequestRefused(400, "invalid_param", f"The body is not JSON: {why}", param="body")
 
 
 def as_stored(submission: Submission) -> bytes:
