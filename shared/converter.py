@@ -134,12 +134,6 @@ class ChildStream(ReadableStream):
         self._at = self._sent
         return b"".join(pieces)
 
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        piece = self.read(len(view))
-        view[: len(piece)] = piece
-        return len(piece)
-
     def close(self) -> None:
         if not self.closed:
             with contextlib.suppress(RuntimeError):  # The loop may be closed, and the child with it.
