@@ -208,18 +208,15 @@ NO_FILE: Document = {"description": "The task is about words alone: it has no fi
 UNCHANGED: Document = {"description": "The task is still as its ETag says.", "headers": _IDENTITY}
 
 
-def request_body(name: str, *, required: bool) -> Document:
-    content: Document = {"schema": reference(name)}
-    if required:
-        content["examples"] = _SUBMITS
-    else:
-        content["example"] = {"model": "gemini-3.8-flash"}
+def json_request_body(name: str, example: Document, *, required: bool = True) -> Document:
+    """Return a JSON body with the named schema."""
+    content: Document = {"schema": reference(name), "example": example}
     return {"requestBody": {"required": required, "content": {"application/json": content}}}
 
 
-def json_request_body(name: str, example: Document) -> Document:
-    """Return a required JSON body with the named schema."""
-    content: Document = {"schema": reference(name), "example": example}
+def submission_body() -> Document:
+    """Return the body of a request, with an example of each of its two forms."""
+    content: Document = {"schema": reference("Submission"), "examples": _SUBMITS}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.auth import Submitter
-from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, request_body
+from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, json_request_body
 from functions.api.request_bodies import bodies
 from functions.api.routes.submit import IdempotencyKey, check, check_rerun, submit_checked
 from functions.api.task_body import find_task, render_for
@@ -56,7 +56,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
     "/v1/tasks/{task_id}/rerun",
     operation_id="rerun",
     responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 408, 410, 415, 422, 429)},
-    openapi_extra=request_body("Changes", required=False),
+    openapi_extra=json_request_body("Changes", {"model": "gemini-3.8-flash"}, required=False),
 )
 async def rerun(
     task_id: TaskPath,

@@ -17,17 +17,10 @@ from functions.api.deduplication import submit_once
 from functions.api.follower import Follower, followers
 from functions.api.listing import TaskFilter, list_page
 from functions.api.openai_headers import headers_of
-from functions.api.openai_stream import (
-    DONE,
-    EVENT_STREAM,
-    STREAM_HEADERS,
-    data_block,
-    error_block,
-    stream_items,
-)
+from functions.api.openai_stream import data_block, error_block, stream_items
 from functions.api.openapi_clients import CHAT
 from functions.api.request_bodies import bodies
-from functions.api.routes.stream import HEARTBEAT
+from functions.api.routes.stream import DONE, EVENT_STREAM, HEARTBEAT, STREAM_HEADERS
 from functions.api.routes.submit import Checked, IdempotencyKey, check, submit_within_budget
 from functions.api.waiting import completion_of
 from shared import wiring

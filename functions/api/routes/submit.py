@@ -16,7 +16,7 @@ from functions.api.auth import Submitter, require_scope
 from functions.api.daily_budgets import budgets
 from functions.api.follower import followers
 from functions.api.json_body import encode_json
-from functions.api.openapi_shapes import SUBMITTED, errors, request_body
+from functions.api.openapi_shapes import SUBMITTED, errors, submission_body
 from functions.api.request_bodies import bodies
 from functions.api.routes.stream import event_stream
 from functions.api.waiting import completion_of
@@ -68,7 +68,7 @@ class Checked(NamedTuple):
     "/v1/llm/generations",
     operation_id="submit",
     responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 415, 422, 429)},
-    openapi_extra=request_body("Submission", required=True),
+    openapi_extra=submission_body(),
 )
 async def submit(
     request: Request,
