@@ -20,7 +20,6 @@ from shared.domain.models.text_tokens import most_of_text
 from shared.domain.recipe.evidence import LONGEST_QUOTE, MAX_ENTRIES, Quote
 from shared.sandbox import (
     RangeSource,
-    RangeUnavailable,
     Sandbox,
     SandboxCrashed,
     SandboxError,
@@ -175,7 +174,7 @@ class Examiner:
         if source.size <= _AT_ONCE_BYTES:
             try:
                 payload = await source.read(0, source.size)
-            except RangeUnavailable:
+            except RangeUnavailableError:
                 pass
             else:
                 return (await self._sandbox.run(function, arguments, payload=payload, seconds=seconds)).value
@@ -192,13 +191,10 @@ class BoundedSource:
 
     async def read(self, offset: int, length: int) -> bytes:
         if self._reads <= 0 or self._bytes < length:
-            raise RangeUnavailable
+            raise RangeUnavailableError
         self._reads -= 1
         self._bytes -= length
-        try:
-            return await self._source.read(offset, length)
-        except RangeUnavailableError as error:
-            raise RangeUnavailable from error
+        return await self._source.read(offset, length)
 
 
 Run = Callable[[Callable[[], bytes]], Awaitable[bytes]]
