@@ -38,7 +38,7 @@ class ReadableStream(SizedStream):
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
+        view = memoryview(buffer).cast("B")
         piece = self.read(len(view))
         view[: len(piece)] = piece
         return len(piece)
@@ -52,7 +52,7 @@ class RangeStream(ReadableStream):
         """Return up to `length` bytes from `offset`: fewer where the stream ends, none outside of it."""
 
     def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
+        view = memoryview(buffer).cast("B")
         data = self.range(self._at, len(view))
         view[: len(data)] = data
         self._at += len(data)
