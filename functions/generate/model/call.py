@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple, cast
@@ -14,13 +14,13 @@ from pydantic import JsonValue
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer, store_closed_answer
 from functions.generate.model.context_cache import prolong, retire_cache
+from functions.generate.model.loop_cut import cut_at_loops
 from functions.generate.model.segments import Segments
 from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import ChunkWriter, writing_chunks
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
-from shared.domain.answer import response as answer
 from shared.domain.answer.continuation import (
     Origin,
     broken_off,
@@ -31,8 +31,6 @@ from shared.domain.answer.continuation import (
     joined_call,
 )
 from shared.domain.answer.response import Json
-from shared.domain.checks.loop_watch import LoopWatch
-from shared.domain.checks.rounds import cut_in_loop
 from shared.domain.errors import (
     Blocked,
     ConnectionBroken,
@@ -46,7 +44,6 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
-from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.budgets import prompt_characters
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.cached_content import body_naming_cache
@@ -315,20 +312,6 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
             return
     async for piece in _streamed(deps, lease, question.model, question.body):
         yield piece
-
-
-async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncGenerator[Json]:
-    """Yield an answer's pieces. If it repeats itself in a loop, yield a piece that says so, and close the stream."""
-    watch, characters = LoopWatch(), 0
-    async with aclosing(pieces):
-        async for piece in pieces:
-            yield piece
-            text = "".join(answer.text(candidate) for candidate in answer.candidates(piece)[:1])
-            characters += len(text)
-            if (phrase := watch.add(text)) is not None:
-                log("WARNING", "loop_cut", "the answer repeats itself over and over: its stream was closed")
-                yield cut_in_loop(phrase, characters // CHARACTERS_PER_TOKEN)
-                return
 
 
 def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:
