@@ -86,7 +86,7 @@ class Examiner:
 
     async def examine_bytes(self, data: bytes, media_type: MediaType) -> Facts:
         """Examine bytes in memory, as `examine` does."""
-        return await self.examine(Threaded(InMemory(data), _here), media_type)
+        return await self.examine(source_of_bytes(data), media_type)
 
     async def _with_encoding(self, facts: Facts, source: RangeSource, seconds: float) -> Facts:
         """Determine the encoding of a text in a child process, if simple checks do not tell."""
@@ -210,9 +210,13 @@ class Threaded:
         return await self._run(partial(self._source.read, offset, length))
 
 
-async def _here(call: Callable[[], bytes]) -> bytes:
-    """Run the call on the event loop: reading from memory does not block."""
-    return call()
+def source_of_bytes(data: bytes) -> Threaded:
+    """Return bytes in memory as a source. They are read on the event loop, which that does not block."""
+
+    async def run(read: Callable[[], bytes]) -> bytes:
+        return read()
+
+    return Threaded(InMemory(data), run)
 
 
 def _of_text(facts: Facts) -> Facts:

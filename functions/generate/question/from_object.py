@@ -16,7 +16,7 @@ from functions.generate.model.call import model_notices, refuse_if_throttled, re
 from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
-from functions.generate.question.parts import UploadPart, identities, parts_of_object
+from functions.generate.question.parts import ExaminedObject, UploadPart, identities, parts_of_object
 from functions.generate.question.split import AskedInParts, RecipeQuestions, SplitObject, without_evidence
 from functions.generate.question.upload import (
     examine_object,
@@ -27,7 +27,6 @@ from functions.generate.question.upload import (
     wait_until_active,
 )
 from shared.cloud.object_stream import SourceVanished
-from shared.cloud.storage import StoredObject
 from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
@@ -54,13 +53,8 @@ from shared.domain.tasks.task import GeminiFile, Ran, Task
 from shared.examiner import Threaded
 
 
-class _Part(NamedTuple):
-    stored: StoredObject
-    facts: Facts
-
-
 class _Prepared(NamedTuple):
-    parts: list[_Part]
+    parts: list[ExaminedObject]
     sent: list[list[UploadPart]]
     """What is sent of each part."""
     files: list[GeminiFile]
@@ -79,7 +73,7 @@ async def questions_of_object(
     source = lease.task.source
     try:
         stored = await readable_object(deps, source, lease.stop)
-        first = _Part(stored, await examine_object(deps, stored, divisible=True))
+        first = ExaminedObject(stored, await examine_object(deps, stored, divisible=True))
         dropped = _as_dropped(first)
         if ran is None:
             recipe, ran, warnings = await _choose_recipe(deps, lease.task, dropped)
@@ -129,7 +123,7 @@ async def questions_of_object(
     return questions
 
 
-async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: _Part) -> frozenset[int]:
+async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: ExaminedObject) -> frozenset[int]:
     """Return the pages without text, if the model has to count the rows: most pages are pictures. Companions are not
     counted.
 
@@ -153,7 +147,7 @@ async def _made_text(
     recipe: Recipe,
     ran: Ran,
     prompt: str,
-    first: _Part,
+    first: ExaminedObject,
     sent: list[UploadPart],
     model: Model | None,
     noticed: tuple[str, ...],
@@ -169,7 +163,7 @@ async def _made_text(
 
 
 async def _upload(
-    deps: GenerateDeps, lease: Lease, parts: list[_Part], sent: list[list[UploadPart]]
+    deps: GenerateDeps, lease: Lease, parts: list[ExaminedObject], sent: list[list[UploadPart]]
 ) -> list[GeminiFile]:
     """Upload the files and free their bytes. The files may not be ACTIVE yet."""
     files: list[GeminiFile] = []
@@ -229,7 +223,7 @@ def _fill_for(dropped: Dropped, prompt: str, range_: Range | None) -> str:
     return fill(prompt, dropped, range_)
 
 
-async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
+async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> ExaminedObject:
     """Find and examine another object of the same inbox. Raises `PermanentFailure` if it is missing."""
     bucket = task.source.bucket
     stored = await deps.storage.stat(bucket, name)
@@ -237,7 +231,7 @@ async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
         raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
     try:
         stored = await deps.storage.readable(stored)
-        return _Part(stored, await examine_object(deps, stored))
+        return ExaminedObject(stored, await examine_object(deps, stored))
     except PermanentFailure as failure:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
@@ -314,7 +308,7 @@ def _sources(prepared: _Prepared) -> tuple[str, ...]:
     return tuple(name for part, sent in pairs for name in identities(part.stored.identity, sent))
 
 
-def _as_dropped(part: _Part) -> Dropped:
+def _as_dropped(part: ExaminedObject) -> Dropped:
     stored, kind = part.stored, part.facts.media_type
     return Dropped(
         bucket=stored.bucket,
@@ -327,6 +321,6 @@ def _as_dropped(part: _Part) -> Dropped:
     )
 
 
-def _remarks(part: _Part, sent: list[UploadPart], *, of_source: bool) -> list[str]:
+def _remarks(part: ExaminedObject, sent: list[UploadPart], *, of_source: bool) -> list[str]:
     remarks = [*file_warnings(part.facts), *(note for file in sent for note in file.notes)]
     return [remark if of_source else f"{part.stored.name}: {remark}" for remark in remarks]

@@ -10,11 +10,12 @@ from functools import partial
 from functions.generate.lease import Lease
 from functions.generate.question.model_checks import known_model, refuse_if_too_long
 from functions.generate.question.parts import (
-    LongFile,
+    ExaminedObject,
     Opener,
     UploadPart,
     as_sent,
     identities,
+    opener_of,
     parts_of_bytes,
     parts_of_object,
 )
@@ -73,10 +74,10 @@ class RequestInputs:
         self.remarks: list[str] = []
         self._uploads = 0
         """Files that were uploaded or found; of one input there may be several."""
-        self._examined: LongFile | None = None
+        self._examined: ExaminedObject | None = None
         """The only file, if it was looked at before."""
 
-    async def find_long_file(self, file: StoredInput) -> LongFile | None:
+    async def find_long_file(self, file: StoredInput) -> ExaminedObject | None:
         """Return the request's only file if it is to be asked about in parts; None for `prepare` to go on with it."""
         await self._find_model()
         try:
@@ -84,7 +85,7 @@ class RequestInputs:
             facts = await examine_object(self._deps, stored, divisible=True)
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
-        self._examined = LongFile(stored, facts)
+        self._examined = ExaminedObject(stored, facts)
         catalogued = catalogue.find_model(self._recipe.model, self._deps.clock.now().date())
         if not is_split(self._recipe, facts, catalogued):
             return None
@@ -136,10 +137,7 @@ class RequestInputs:
         if facts.media_type.preparation is not None:
             return await parts_of_bytes(self._deps, self._lease, data, facts, file.param)
 
-        async def open_data() -> io.IOBase:
-            return io.BytesIO(data)
-
-        return [UploadPart(facts, open_data, file.param)]
+        return [UploadPart(facts, opener_of(data), file.param)]
 
     async def _find_model(self) -> None:
         """Look up the model, and warn of parameters that it ignores."""
@@ -158,10 +156,7 @@ class RequestInputs:
         if not self._uploads_inline:
             return PreparedFile(mime, data=base64.b64encode(data).decode())
 
-        async def open_data() -> io.IOBase:
-            return io.BytesIO(data)
-
-        return [await self._upload_stream(open_data, mime, name=file.param)]
+        return [await self._upload_stream(opener_of(data), mime, name=file.param)]
 
     async def _upload_stored(self, file: StoredInput) -> list[GeminiFile]:
         try:
@@ -176,10 +171,10 @@ class RequestInputs:
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
 
-    async def _examine_stored(self, file: StoredInput) -> LongFile:
+    async def _examine_stored(self, file: StoredInput) -> ExaminedObject:
         stored = await self._stat(file)
         try:
-            return LongFile(stored, await examine_object(self._deps, stored))
+            return ExaminedObject(stored, await examine_object(self._deps, stored))
         except PermanentFailure as failure:
             if failure.code not in ("media_too_long", "payload_too_large"):
                 raise
@@ -255,7 +250,7 @@ class RequestInputs:
                     f"up to {_CONVERTED_BYTES >> 20} MiB are; store this one in a bucket, and name it as gs://…"
                 )
                 raise PermanentFailure("payload_too_large", message)
-            data = await self._deps.storage.in_thread(partial(_read_whole, remote))
+            data = await self._deps.storage.in_thread(remote.read)
         parts = await parts_of_bytes(self._deps, self._lease, data, facts, remote.name)
         # Not to be taken for the whole of a file that was uploaded as it is.
         return await self._upload_parts(file, parts, source=file.param)
@@ -335,10 +330,3 @@ class RequestInputs:
                 raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
         self.shown += [shown_part(self._recipe, facts) for facts in sent]
         refuse_if_too_long(self.shown, self.model, self._recipe.media_resolution)
-
-
-def _read_whole(remote: RemoteFile) -> bytes:
-    pieces = bytearray()
-    while piece := remote.read(1 << 20):
-        pieces += piece
-    return bytes(pieces)

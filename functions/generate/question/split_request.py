@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from functions.generate.model.call import model_notices
-from functions.generate.question.parts import LongFile
+from functions.generate.question.parts import ExaminedObject
 from functions.generate.question.split import SplitObject, without_evidence
 from shared.cloud.storage import StoredObject
 from shared.dependencies import GenerateDeps
@@ -45,7 +45,7 @@ def split_request(
     deps: GenerateDeps,
     lease: Lease,
     request: ResolvedRequest,
-    long_file: LongFile,
+    long_file: ExaminedObject,
     ran: Ran,
     model: Model | None,
     remarks: Sequence[str],
