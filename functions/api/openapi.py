@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from functions.api.key_shapes import KeyList, KeyListed, KeyMade
 from functions.api.openapi_clients import SHAPES, chat_request
 from functions.api.openapi_shapes import components
+from functions.api.response_shapes import KeyList, KeyListed, KeyMade
 from functions.api.routes.keys import NewKey, Rotation
 from functions.api.routes.uploads import Upload
 from shared.domain.request import Submission
