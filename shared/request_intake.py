@@ -22,8 +22,7 @@ from shared.cloud.storage import Storage
 from shared.cloud.telemetry import log, log_failure
 from shared.daily_limits import DailyLimits, start_of
 from shared.domain.errors import PermanentFailure, RequestRefused
-from shared.domain.request import LARGEST_BODY, Submission, read
-from shared.domain.request.schema import as_stored, refuse_on_error
+from shared.domain.request.schema import LARGEST_BODY, Submission, as_stored, read, refuse_on_error
 from shared.domain.request.tasks import (
     Marks,
     id_of_object,

@@ -23,7 +23,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.mcp.catalogue import OUTPUT_URI, TASK_URI, resource_of, task_summary
 from shared.domain.openai.chat import is_named
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from functions.api.openapi_shapes import Document, errors, json_request_body, json_response, reference
 from functions.api.response_shapes import Shape
-from shared.domain.request import Submission
+from shared.domain.request.schema import Submission
 from shared.domain.tasks.view import Seconds
 
 

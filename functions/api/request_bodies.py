@@ -16,7 +16,7 @@ from functools import cache
 from starlette.requests import Request
 
 from shared.domain.errors import RequestRefused
-from shared.domain.request import LARGEST_BODY, read
+from shared.domain.request.schema import LARGEST_BODY, read
 from shared.domain.tasks.access import Key
 
 SMALL_BYTES = 256 << 10

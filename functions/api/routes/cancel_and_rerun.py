@@ -18,7 +18,7 @@ from shared import wiring
 from shared.cloud.telemetry import log, log_failure
 from shared.dependencies import ApiDeps
 from shared.domain.errors import RequestRefused
-from shared.domain.request import replace_fields
+from shared.domain.request.schema import replace_fields
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 

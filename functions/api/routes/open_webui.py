@@ -31,7 +31,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.media import GEMINI, WHOLE, Family, in_utf_8, kind_of_mime, kind_of_name
 from shared.domain.media.text import encoding_of
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 from shared.domain.request.overrides import find_recipe
 from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key

@@ -83,7 +83,7 @@ def _inboxes_of(key: Key) -> list[Json]:
 
 
 def _recipes() -> list[Json]:
-    from shared.domain.recipe import BUILT_IN
+    from shared.domain.recipe.book import BUILT_IN
 
     return [
         {

@@ -24,20 +24,13 @@ from shared import wiring
 from shared.cloud.outbound import refusal_of, refuse_callback
 from shared.dependencies import ApiDeps
 from shared.domain.errors import FieldRefused, RequestRefused
-from shared.domain.request import (
-    Input,
-    Remote,
-    StoredInput,
-    Submission,
-    digest_of,
-    inputs_of,
-    read_and_check,
-    resolve_rerun,
-)
+from shared.domain.request.inputs import Input, Remote, StoredInput, inputs_of
 from shared.domain.request.overrides import CACHED_CONTENT
-from shared.domain.request.schema import payload_digest, refuse_on_error
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import Submission, digest_of, payload_digest, refuse_on_error
 from shared.domain.request.tasks import asked_lately
 from shared.domain.request.uploads import is_own_upload
+from shared.domain.request.validation import read_and_check
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
 from shared.domain.tasks.view import public

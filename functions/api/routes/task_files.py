@@ -20,7 +20,8 @@ from shared import wiring
 from shared.cloud.storage import StoredObject
 from shared.dependencies import ApiDeps
 from shared.domain.errors import RequestRefused
-from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
+from shared.domain.request.inputs import Inline, Remote, StoredInput, inputs_of
+from shared.domain.request.schema import read
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 

@@ -32,21 +32,14 @@ from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
 from shared.domain.models.catalogue import Model, find_model, ignored_parameters
-from shared.domain.recipe import (
-    Dropped,
-    Missing,
-    PreparedFile,
-    Range,
-    Recipe,
-    apply_metadata,
-    choose,
-    fill,
-    misfits,
-    request,
-    shown_part,
-)
+from shared.domain.recipe.definition import Range, Recipe
+from shared.domain.recipe.fitness import misfits, shown_part
 from shared.domain.recipe.making import method_of
+from shared.domain.recipe.matching import Dropped, choose
+from shared.domain.recipe.object_metadata import apply_metadata
+from shared.domain.recipe.placeholders import Missing, fill
 from shared.domain.recipe.question import About, Question
+from shared.domain.recipe.wire import PreparedFile, request
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.bundle_documents import is_document_of, parent_of
 from shared.domain.tasks.task import GeminiFile, Ran, Task

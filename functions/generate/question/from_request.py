@@ -21,12 +21,17 @@ from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.models.comparison import are_different
-from shared.domain.recipe import PreparedFile, Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question, questions_for_answers
-from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.inputs import StoredInput
 from shared.domain.request.overrides import CACHED_CONTENT
+from shared.domain.request.schema import LARGEST_BODY
+from shared.domain.request.to_recipe import ResolvedRequest
 from shared.domain.request.uploads import is_own_upload
+from shared.domain.request.validation import read_and_check
+from shared.domain.request.wire import body
 from shared.domain.tasks.task import Ran, Task
 
 

@@ -25,15 +25,16 @@ from functions.generate.question.shown_pages import (
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.checks.rows import named_pages
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import Facts, InMemory
 from shared.domain.models.catalogue import Model
 from shared.domain.models.prices import InputKind
-from shared.domain.recipe import Recipe, RecipeQuestion, generation_config
+from shared.domain.recipe.definition import Recipe, RecipeQuestion
 from shared.domain.recipe.making import embedding_body, speech_contents
 from shared.domain.recipe.question import About, Question, Window
+from shared.domain.recipe.wire import generation_config
 from shared.domain.splitting.plan import Part, Span, part_name
 from shared.domain.splitting.text_cuts import Cut, cut_by_bytes, cut_by_characters
 from shared.domain.tasks import claims

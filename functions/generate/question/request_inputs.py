@@ -36,8 +36,11 @@ from shared.domain.errors import PermanentFailure, ReadForbidden, TransientFailu
 from shared.domain.media import Facts, InMemory, Refusal
 from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
-from shared.domain.recipe import PreparedFile, Recipe, shown_part
-from shared.domain.request import Inline, Input, Remote, StoredInput, refuse_file
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import shown_part
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.inputs import Inline, Input, Remote, StoredInput
+from shared.domain.request.validation import refuse_file
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.task import GeminiFile
 

@@ -18,13 +18,15 @@ from functions.generate.question.split import SplitObject, without_evidence
 from shared.cloud.storage import StoredObject
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.errors import PermanentFailure
 from shared.domain.models.catalogue import Model
-from shared.domain.recipe import PreparedFile, Range, Recipe
-from shared.domain.recipe.definition import RecipeQuestion
-from shared.domain.request import ResolvedRequest, StoredInput, body
+from shared.domain.recipe.definition import Range, Recipe, RecipeQuestion
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.inputs import StoredInput
 from shared.domain.request.messages import Message, TextPart
+from shared.domain.request.to_recipe import ResolvedRequest
+from shared.domain.request.wire import body
 from shared.domain.splitting.joining import joining_prompt
 from shared.domain.splitting.plan import Span
 from shared.domain.tasks.task import Ran

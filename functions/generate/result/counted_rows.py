@@ -13,7 +13,7 @@ from functions.generate.model.rounds import step_of
 from shared.cloud.object_stream import SourceVanished
 from shared.dependencies import GenerateDeps
 from shared.domain import media
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.checks.rows import RowCount, rows_of, warnings_of_rows
 from shared.domain.errors import PermanentFailure
 from shared.domain.splitting.plan import part_name

@@ -19,7 +19,7 @@ from shared.domain.checks.quotes import Found, paths_of_values, warnings_of_evid
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import InMemory, MediaType
 from shared.domain.recipe.evidence import Quote, split_evidence
-from shared.domain.request import Inline, StoredInput
+from shared.domain.request.inputs import Inline, StoredInput
 from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop

@@ -11,8 +11,6 @@ from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import (
     KINDS,
     Family,
-    Format,
-    Kind,
     MediaType,
     kind_of_mime,
     kind_of_name,
@@ -20,7 +18,7 @@ from shared.domain.media.kinds import (
 )
 from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size, check_soundness
 from shared.domain.media.random_access import InMemory, RandomAccess
-from shared.domain.media.refusal import Refusal, RefusalCode
+from shared.domain.media.refusal import Refusal
 from shared.domain.media.sniffing import HEAD, identify, sniff
 from shared.domain.media.utf8_conversion import WHOLE, in_utf_8
 
@@ -31,14 +29,11 @@ __all__ = [
     "WHOLE",
     "Facts",
     "Family",
-    "Format",
     "InMemory",
-    "Kind",
     "Limits",
     "MediaType",
     "RandomAccess",
     "Refusal",
-    "RefusalCode",
     "check",
     "check_prompt",
     "check_size",

@@ -263,3 +263,7 @@ def _describe_error(error: dict[str, Any]) -> str:
 def _path(place: Place) -> str:
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
     return path.lstrip(".")
+
+
+BUILT_IN = built_in().recipes
+"""The built-in recipes; the first of each family is its default."""

@@ -9,7 +9,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from shared.domain.outputs import Source, render
-from shared.domain.recipe import RecipeQuestion
+from shared.domain.recipe.definition import RecipeQuestion
 
 
 def question(*outputs: str, schema: Any = None) -> RecipeQuestion:

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from shared.domain.answer.transcript import is_transcript
 from shared.domain.outputs import Source, render
-from shared.domain.recipe import RecipeQuestion
+from shared.domain.recipe.definition import RecipeQuestion
 from tests.shared.domain.outputs.rendering import made, picture, question
 
 

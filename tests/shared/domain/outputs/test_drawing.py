@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from shared.domain.outputs import Source, needs_picture, render
 from shared.domain.outputs.boxes import boxes
 from shared.domain.outputs.drawing import legible
-from shared.domain.recipe import BUILT_IN
+from shared.domain.recipe.book import BUILT_IN
 from tests.shared.domain.outputs.rendering import made, picture, question
 
 

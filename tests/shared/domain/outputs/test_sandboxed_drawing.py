@@ -16,7 +16,7 @@ from PIL import Image
 from shared.domain.outputs import Source, render
 from shared.domain.outputs.drawing import MAX_PIXELS
 from shared.domain.outputs.sandboxed_drawing import FUNCTION, DrawingReply, arguments_of, read_reply
-from shared.domain.recipe import RecipeQuestion
+from shared.domain.recipe.definition import RecipeQuestion
 from shared.sandbox import Sandbox
 
 BOXES: Any = [{"label": "cup", "box_2d": [0, 0, 500, 500]}]
