@@ -33,10 +33,7 @@ class RequireScope:
         self.scope: Scope = scope
 
     async def __call__(self, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Key:
-        key = request_state().key
-        if key is None:
-            key = await authenticate(credentials.credentials if credentials is not None else "")
-            limit_rate(key)
+        key = request_state().key or await _admitted(credentials)
         require_scope(key, self.scope)
         return key
 
@@ -54,8 +51,7 @@ class ReadFiles:
             if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
                 raise _unauthorised_refusal("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
             credentials = HTTPAuthorizationCredentials(scheme="Bearer", credentials=secret)
-        key = await authenticate(credentials.credentials if credentials is not None else "")
-        limit_rate(key)
+        key = await _admitted(credentials)
         require_scope(key, "read")
         return key
 
@@ -64,6 +60,13 @@ Reader = Annotated[Key, Depends(RequireScope("read"))]
 Submitter = Annotated[Key, Depends(RequireScope("submit"))]
 Operator = Annotated[Key, Depends(RequireScope("operate"))]
 FileReader = Annotated[Key, Depends(ReadFiles())]
+
+
+async def _admitted(credentials: HTTPAuthorizationCredentials | None) -> Key:
+    """Return the caller's key, and count its request."""
+    key = await authenticate(credentials.credentials if credentials is not None else "")
+    limit_rate(key)
+    return key
 
 
 def require_scope(key: Key, scope: Scope) -> None:

@@ -16,7 +16,7 @@ from functools import cache
 from starlette.requests import Request
 
 from shared.domain.errors import RequestRefused
-from shared.domain.request.schema import LARGEST_BODY, read
+from shared.domain.request.schema import refuse_too_large
 from shared.domain.tasks.access import Key
 
 SMALL_BYTES = 256 << 10
@@ -47,7 +47,7 @@ class Bodies:
 
         A large body occupies one of few slots until the block ends.
         """
-        _refuse_too_large(_declared_length(request))
+        refuse_too_large(_declared_length(request))
         share = _BudgetShare(self, key)
         try:
             body = await self._read(request, share)
@@ -64,7 +64,7 @@ class Bodies:
         arrived = 0
         async for piece in read_pieces(request):
             arrived += len(piece)
-            _refuse_too_large(arrived)
+            refuse_too_large(arrived)
             await share.grow_to(arrived)
             pieces.append(piece)
         return b"".join(pieces)
@@ -129,11 +129,6 @@ async def read_pieces(request: Request, longest: float = _LONGEST_SECONDS) -> As
 def _declared_length(request: Request) -> int:
     text = request.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
-
-
-def _refuse_too_large(size: int) -> None:
-    if size > LARGEST_BODY:
-        read(b" " * min(size, LARGEST_BODY + 1))
 
 
 def _too_slow(arrived: int, seconds: float) -> RequestRefused:

@@ -61,14 +61,10 @@ async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey
 
 async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, idempotency_key: str | None) -> Task:
     """Create a task, or return the task of the first attempt if the request is an automatic retry."""
-    if idempotency_key is None and _is_retry(request):
+    # OpenAI's clients count their automatic retries in a header.
+    if idempotency_key is None and request.headers.get("x-stainless-retry-count", "0") not in ("", "0"):
         return await _task_of_retry(deps, key, checked)
     return (await submit_within_budget(deps, key, checked, idempotency_key)).task
-
-
-def _is_retry(request: Request) -> bool:
-    """Return whether the request is an automatic retry of an OpenAI client, which counts retries in a header."""
-    return request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
 
 
 async def _task_of_retry(deps: ApiDeps, key: Key, checked: Checked) -> Task:

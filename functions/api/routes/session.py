@@ -42,7 +42,8 @@ async def open_session(key: Reader, request: Request) -> Response:
     """Set the cookie with which a browser reads the files of tasks that the key may see, until it is closed."""
     response = _describe(key)
     secret = request.headers["authorization"].partition(" ")[2].strip()
-    response.set_cookie(COOKIE, secret, path=_PATH, httponly=True, samesite="strict", secure=_is_https(request))
+    is_https = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+    response.set_cookie(COOKIE, secret, path=_PATH, httponly=True, samesite="strict", secure=is_https)
     return response
 
 
@@ -63,10 +64,6 @@ def _describe(key: Key) -> Response:
         "recipes": cast(JsonValue, _recipes()),
     }
     return render_json(body, "private, no-store")
-
-
-def _is_https(request: Request) -> bool:
-    return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
 
 
 def _inboxes_of(key: Key) -> list[Json]:

@@ -141,7 +141,7 @@ async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: ChunkW
         with lease.timed("model"):
             async with aclosing(cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question))) as pieces:
                 async for piece in pieces:
-                    await call.segments.add(call.with_origin(piece))
+                    await call.segments.add({**piece, **call.origin})
                     readers.add(piece)
                     await readers.mark_resumable()
     except asyncio.CancelledError:
@@ -216,7 +216,7 @@ class _Call:
         self.question = question
         self._deps, self._lease, self._number, self._began = deps, lease, number, deps.clock.now()
         self._after_break = going_on is not None and going_on.after_break
-        self._origin: Json = {"resumedFrom": going_on.origin._asdict()} if going_on is not None else {}
+        self.origin: Json = {"resumedFrom": going_on.origin._asdict()} if going_on is not None else {}
         self._head: Json = {
             "task": lease.task.id,
             "claim": lease.token,
@@ -228,9 +228,6 @@ class _Call:
             "characters": prompt_characters(question.body),
         }
         self.segments = Segments(deps, lease, number, self._head)
-
-    def with_origin(self, piece: Json) -> Json:
-        return {**piece, **self._origin}
 
     async def store_broken(self) -> Json | None:
         """Store a broken stream up to its last token; return the record, or None without a token."""
@@ -245,7 +242,7 @@ class _Call:
         return record
 
     async def store_whole(self) -> Json:
-        return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})
+        return await self._store({**await off_loop(joined_call, self.segments.pieces), **self.origin})
 
     async def store_closed(self) -> None:
         """Store the pieces of a call that was stopped or broke off, in one try, and enter the call in the ledger.
@@ -271,7 +268,10 @@ class _Call:
         record = self._enter(response)
         with lease.timed("store"):
             if self.question.makes is not None:
-                record["response"] = response = await _store_pieces(deps, lease, self._number, response)
+                # Loaded where it is used: most instances never make anything but words.
+                from functions.generate.model.made_store import store_pieces
+
+                record["response"] = response = await store_pieces(deps, lease, self._number, response)
             lease.answering = False
             await store_answer(deps, lease, self._number, record)
         if is_resumable(response):
@@ -284,13 +284,6 @@ class _Call:
         record: Json = {**self._head, "response": response, "seconds": seconds}
         self._lease.calls = [*(self._lease.calls or ()), call_of(record)]
         return record
-
-
-async def _store_pieces(deps: GenerateDeps, lease: Lease, number: int, response: Json) -> Json:
-    # Loaded where it is used: most instances never make anything but words.
-    from functions.generate.model.made_store import store_pieces
-
-    return await store_pieces(deps, lease, number, response)
 
 
 async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[Json]:

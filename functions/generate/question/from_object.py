@@ -32,7 +32,7 @@ from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
 from shared.domain.models.catalogue import Model, find_model, ignored_parameters
-from shared.domain.recipe.definition import Range, Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.fitness import misfits, shown_part
 from shared.domain.recipe.making import method_of
 from shared.domain.recipe.matching import Dropped, choose
@@ -93,7 +93,7 @@ async def questions_of_object(
         if splitting or pictures or (was_split and not is_made_of_text):
             noticed = (*noticed, *_remarks(first, [], of_source=True), *without_evidence(filled))
             filled = filled.model_copy(update={"evidence": False})
-            written = RecipeQuestions(partial(_fill_for, dropped), today)
+            written = RecipeQuestions(lambda prompt, range_: fill(prompt, dropped, range_), today)
             still_there = partial(require_live_object, deps, source)
             split = SplitObject(deps, lease, stored, first.facts, filled, written, still_there, ran, model, noticed)
             split.pictures = pictures or None
@@ -209,11 +209,6 @@ def _fill(prompt: str, dropped: Dropped, recipe: Recipe) -> str:
         return fill(prompt, dropped, recipe.range)
     except Missing as error:
         raise PermanentFailure("invalid_param", f"Recipe {recipe.name}: {error}.") from error
-
-
-def _fill_for(dropped: Dropped, prompt: str, range_: Range | None) -> str:
-    """Fill in a prompt about a part; `_fill` has found nothing missing."""
-    return fill(prompt, dropped, range_)
 
 
 async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> ExaminedObject:
