@@ -240,8 +240,7 @@ def _refuse_misfits(
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
     if splitting:
         return
-    if refusal := media.check(files[0]):
-        raise PermanentFailure(refusal.code, refusal.message)
+    media.check(files[0])
     if recipe.makes != "embedding":
         # Vectors are made of a file's text window by window, and of its pages one by one.
         refuse_if_too_long(visible_parts, find_model(recipe.model, today), recipe.media_resolution)

@@ -164,8 +164,7 @@ class RequestInputs:
     async def _upload_stored(self, file: StoredInput) -> list[GeminiFile]:
         try:
             stored, facts = self._examined or await self._examine_stored(file)
-            if refusal := media.check(facts):
-                raise PermanentFailure(refusal.code, refusal.message)
+            media.check(facts)
             self._check_file(file, facts)
             parts = await parts_of_object(self._deps, self._lease, stored, facts)
             if self.sources is not None:
@@ -284,13 +283,11 @@ class RequestInputs:
         kind = await self._deps.web.identify(remote, seconds=min(_LOOK_SECONDS, self._seconds))
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
-        if refusal := media.check_size(remote.size, pdf=kind.family == "pdf"):
-            raise PermanentFailure(refusal.code, refusal.message)
+        media.check_size(remote.size, pdf=kind.family == "pdf")
         web = self._deps.web
         ranges = web.ranges(remote, seconds=min(_LOOK_SECONDS, self._seconds))
         facts = await self._deps.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
-        if refusal := media.check(facts):
-            raise PermanentFailure(refusal.code, refusal.message)
+        media.check(facts)
         has_no_tracks = not facts.has_audio and not facts.has_video
         if file.family == "audio" and kind.format == "mp4" and has_no_tracks:
             # Its index is out of reach, and without it films and recordings look the same.
@@ -309,8 +306,7 @@ class RequestInputs:
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
         facts = await self._deps.examiner.examine_bytes(data, kind)
-        if refusal := media.check(facts):
-            raise PermanentFailure(refusal.code, refusal.message)
+        media.check(facts)
         return facts, await in_thread(partial(as_sent, data, facts))
 
     def _check_file(self, file: Input, facts: Facts) -> str:
@@ -319,8 +315,8 @@ class RequestInputs:
         if file.family not in (None, family):
             message = f"{file.param} should be {file.family}, but this is {facts.media_type.label}."
             raise PermanentFailure("unsupported_content_type", message)
-        if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
-            raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
+        if self.model is not None and (why := catalogue.check_input(self.model, family)):
+            raise PermanentFailure("model_not_support_capability", f"{file.param}: {why}")
         refuse_file(self._recipe, file.param, facts, alone=self._alone)
         self.files.append(facts)
         self.remarks += [f"{file.param}: {remark}" for remark in file_warnings(facts)]
@@ -329,7 +325,7 @@ class RequestInputs:
     def _show(self, file: Input, sent: list[Facts]) -> None:
         """Note what the model is shown of an input. Raises if it is too much, with what came before."""
         for facts in sent:
-            if self.model is not None and (refusal := catalogue.check_input(self.model, facts.media_type.family)):
-                raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
+            if self.model is not None and (why := catalogue.check_input(self.model, facts.media_type.family)):
+                raise PermanentFailure("model_not_support_capability", f"{file.param}: {why}")
         self.shown += [shown_part(self._recipe, facts) for facts in sent]
         refuse_if_too_long(self.shown, self.model, self._recipe.media_resolution)

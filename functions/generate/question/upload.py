@@ -50,8 +50,7 @@ async def examine_object(deps: GenerateDeps, stored: StoredObject, *, divisible:
     kind, head = await deps.storage.in_thread(partial(_identified, ranges, stored, divisible=divisible))
     source = Threaded(deps.storage.ranges(stored, head), deps.storage.in_thread)
     facts = await deps.examiner.examine(source, kind)
-    if refusal := media.check_soundness(facts) if divisible else media.check(facts):
-        raise PermanentFailure(refusal.code, refusal.message)
+    (media.check_soundness if divisible else media.check)(facts)
     return facts
 
 
@@ -61,8 +60,7 @@ def _identified(source: RandomAccess, stored: StoredObject, *, divisible: bool) 
     kind = media.identify(source, stored.name, stored.content_type, head)
     if isinstance(kind, Refusal):
         raise PermanentFailure(kind.code, kind.message)
-    if refusal := media.check_size(stored.size, pdf=kind.family == "pdf" and not divisible):
-        raise PermanentFailure(refusal.code, refusal.message)
+    media.check_size(stored.size, pdf=kind.family == "pdf" and not divisible)
     return kind, head
 
 

@@ -2,7 +2,7 @@
 
     source → `identify` (head → `sniff`) → a `MediaType` or a `Refusal`
          → `shared.examiner` (in a child process) → `Facts`
-         → `check` → a `Refusal` or None
+         → `check`, which raises `PermanentFailure`
 
 Send with `facts.media_type.mime`.
 """
@@ -16,7 +16,7 @@ from shared.domain.media.kinds import (
     kind_of_name,
     media_type,
 )
-from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size, check_soundness
+from shared.domain.media.limits import GEMINI, check, check_prompt, check_size, check_soundness
 from shared.domain.media.random_access import InMemory, RandomAccess
 from shared.domain.media.refusal import Refusal
 from shared.domain.media.sniffing import HEAD, identify, sniff
@@ -30,7 +30,6 @@ __all__ = [
     "Facts",
     "Family",
     "InMemory",
-    "Limits",
     "MediaType",
     "RandomAccess",
     "Refusal",

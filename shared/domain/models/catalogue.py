@@ -15,7 +15,6 @@ from typing import Annotated, Literal, Protocol, assert_never, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.media.kinds import Family
-from shared.domain.media.refusal import Refusal
 from shared.domain.models.prices import Dollars, Price, Tier, price_on
 from shared.domain.models.releases import GOOGLE_NAME, Stage, readings
 
@@ -314,16 +313,13 @@ _FAMILY_WORDS: dict[Family, str] = {
 }
 
 
-def check_input(model: Model, family: Family, models: Catalogue | None = None) -> Refusal | None:
+def check_input(model: Model, family: Family) -> str | None:
     """Return why `model` cannot take a file of `family`, or None."""
     if model.takes(family):
         return None
     accepted = ", ".join(_FAMILY_WORDS[accepted_family] for accepted_family in sorted(model.inputs))
-    other = (models or catalogue()).default_model([family]).id
-    return Refusal(
-        code="unsupported_content_type",
-        message=f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {accepted}. Use {other}, for example.",
-    )
+    other = catalogue().default_model([family]).id
+    return f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {accepted}. Use {other}, for example."
 
 
 def refused_parameters(model: Model, parameters: Parameters) -> str | None:

@@ -76,8 +76,8 @@ def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:
     for file in resolved.inputs:
         if (family := file.declared_family) is None:
             continue
-        if model is not None and "text" in model.outputs and (refusal := check_input(model, family)):
-            raise FieldRefused(file.param, refusal.message, "model_not_support_capability")
+        if model is not None and "text" in model.outputs and (why := check_input(model, family)):
+            raise FieldRefused(file.param, why, "model_not_support_capability")
         families.append(family)
     if len(families) == len(resolved.inputs):
         return families
