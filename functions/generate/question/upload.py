@@ -64,6 +64,22 @@ def _identified(source: RandomAccess, stored: StoredObject, *, divisible: bool) 
     return kind, head
 
 
+async def identify_object(
+    deps: GenerateDeps, bucket: str, name: str, generation: int | None
+) -> tuple[Threaded, MediaType] | None:
+    """Return an object of this generation (None: any) as a source, and its type; None if there is no such file.
+
+    Raises `SourceVanished` or `PermanentFailure` where it cannot be read.
+    """
+    stored = await deps.storage.stat(bucket, name)
+    if stored is None or generation not in (None, stored.generation):
+        return None
+    stored = await deps.storage.readable(stored, threading.Event())
+    ranges = deps.storage.ranges(stored, b"")
+    kind = await deps.storage.in_thread(partial(media.identify, ranges, stored.name, stored.content_type))
+    return None if isinstance(kind, Refusal) else (Threaded(ranges, deps.storage.in_thread), kind)
+
+
 def file_warnings(facts: Facts) -> list[str]:
     """Return sentences about the file that the user should know."""
     return [*([facts.media_type.mismatch] if facts.media_type.mismatch else []), *facts.warnings]
