@@ -12,10 +12,10 @@ from functools import cache
 from importlib import resources
 from typing import Annotated, Literal, Protocol, assert_never, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from shared.domain.media.kinds import Family
-from shared.domain.models.prices import Dollars, Price, Tier, price_on
+from shared.domain.models.prices import CatalogueEntry, Dollars, Price, Tier, price_on
 from shared.domain.models.releases import GOOGLE_NAME, Stage, readings
 
 Capability = Literal[
@@ -53,11 +53,7 @@ _LONGEST_NAME = 128
 """Characters. The longest model name is half as long."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ThinkingByBudget(_Frozen):
+class ThinkingByBudget(CatalogueEntry):
     """Gemini 2.5: a number of tokens, -1 for the model's own choice, and 0 for none where that is possible."""
 
     by: Literal["budget"]
@@ -67,7 +63,7 @@ class ThinkingByBudget(_Frozen):
     default: Literal["dynamic", "off"]
 
 
-class ThinkingByLevel(_Frozen):
+class ThinkingByLevel(CatalogueEntry):
     """Gemini 3 and 4: one of several levels; thinking cannot be turned off."""
 
     by: Literal["level"]
@@ -80,21 +76,21 @@ class ThinkingByLevel(_Frozen):
 Thinking = Annotated[ThinkingByBudget | ThinkingByLevel, Field(discriminator="by")]
 
 
-class ThinkingSetting(_Frozen):
+class ThinkingSetting(CatalogueEntry):
     """A request's `thinkingConfig`: exactly one of both is set."""
 
     budget: int | None = None
     level: Level | None = None
 
 
-class Shutdown(_Frozen):
+class Shutdown(CatalogueEntry):
     """The first day on which a model no longer answers itself, and the model that answers instead."""
 
     on: date
     successor: str
 
 
-class Model(_Frozen):
+class Model(CatalogueEntry):
     """One model. `id` is the name to ask with; the service echoes the exact version in its answer."""
 
     id: str
@@ -180,7 +176,7 @@ class Model(_Frozen):
                 assert_never(thinking)
 
 
-class Retired(_Frozen):
+class Retired(CatalogueEntry):
     """A model that no longer answers, and the one to use instead."""
 
     id: str
@@ -189,7 +185,7 @@ class Retired(_Frozen):
     """Its last day, if known."""
 
 
-class UnknownName(_Frozen):
+class UnknownName(CatalogueEntry):
     """No known model has this name. If it is `well_formed`, it may be newer than the catalogue: ask the service."""
 
     name: str
@@ -202,7 +198,7 @@ class UnknownName(_Frozen):
         return self.suggestions[0]
 
 
-class Catalogue(_Frozen):
+class Catalogue(CatalogueEntry):
     """All models."""
 
     source: str
