@@ -32,7 +32,6 @@ if sys.platform == "linux":
         sys.exit()
 os.dup2(listener, 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-sys.modules["uvloop"] = None
 from functions_framework._cli import _cli
 _cli()
 """
@@ -40,8 +39,6 @@ _cli()
 
 The functions must end with a local system that is killed, so each asks for a signal at its parent's death
 (PR_SET_PDEATHSIG, 1). It asks after exec, since code between fork and exec may hang in a process with gRPC's threads.
-
-The functions are deployed without uvloop, which the local system runs on, so uvicorn must not find it here.
 
 gunicorn takes over the socket that the system has bound, as it would from systemd: a port that is merely free could be
 taken by others before gunicorn binds it, seconds later."""

@@ -1,13 +1,15 @@
 """What holds for all tests: their order, their time limit, and what a failed one shows."""
 
+import asyncio
 import gc
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from local.event_loop import loop_factory
 from tests.environment import NO_AUTHORITY
 
 # The tests start processes while gRPC's threads run: its fork handlers would stop them and may never start them again.
@@ -31,6 +33,12 @@ settings.register_profile("tests", deadline=None, derandomize=True, suppress_hea
 settings.load_profile("tests")
 
 pytest_plugins = ["tests.function_logs", "tests.time_limit"]
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the tests on the event loop that the functions run on."""
+    return {"the functions' loop": loop_factory() or asyncio.new_event_loop}
+
 
 _LONG_FIRST = ("end_to_end", "functions/api", "functions/generate", "local", "functions")
 """Folders whose files take long. Workers take a file at a time: a long one begun last would keep one of them alone."""

@@ -33,6 +33,8 @@ _LOOKUP_THREADS = 32
 _LOOKUPS_PER_DOMAIN = 4
 """DNS look-ups per domain at once. They cannot be cancelled, so slow ones must leave threads for other domains."""
 _MAX_ADDRESSES = 8
+_CLOCK_STEP = 0.002
+"""Seconds: uvloop counts whole milliseconds, so a limit may strike that much early."""
 _BUFFER_BYTES = 256 << 10
 _HEADERS = {"User-Agent": "Dropsight", "Accept-Encoding": "identity"}
 
@@ -244,8 +246,9 @@ class Exchange:
         return opened
 
     def _broken(self, error: Exception) -> NoAnswer:
-        if self.seconds_left <= 0 or isinstance(error, TimeoutError):
-            within = "in time" if self.seconds_left > 0 else f"within {self._seconds:.0f} s"
+        is_over = self.seconds_left < _CLOCK_STEP
+        if is_over or isinstance(error, TimeoutError):
+            within = f"within {self._seconds:.0f} s" if is_over else "in time"
             return NoAnswer(f"{self._target.host} did not answer {within}")
         match error:
             case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | ConnectionResetError():

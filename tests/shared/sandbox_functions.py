@@ -73,8 +73,9 @@ def flood(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | Non
 
 
 def _pipe_of_parent() -> int:
-    """Return the number of the pipe to the parent: the only one besides standard input."""
-    return next(int(link.name) for link in Path("/proc/self/fd").iterdir() if int(link.name) > 2 and link.is_fifo())
+    """Return the number of the pipe to the parent, a socket on uvloop: the only one besides standard input."""
+    handles = (link for link in Path("/proc/self/fd").iterdir() if int(link.name) > 2)
+    return next(int(link.name) for link in handles if link.is_fifo() or link.is_socket())
 
 
 def segfault(_arguments: dict[str, Any], _payload: bytes, _source: SourceFile | None) -> Result:

@@ -26,7 +26,7 @@ from functions.generate.question.upload import (
     upload_part,
     wait_until_active,
 )
-from shared.cloud.object_stream import SourceVanished
+from shared.cloud.object_stream import SMALL_BYTES, SourceVanished
 from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
@@ -106,7 +106,8 @@ async def questions_of_object(
         uploaded = await _upload(deps, lease, parts, sent)
         files = [await wait_until_active(deps, lease, file) for file in uploaded]
         lease.progress = 50
-        await require_live_object(deps, source)
+        if not _was_uploaded_at_once(parts, uploaded):
+            await require_live_object(deps, source)
     except SourceVanished as error:
         await require_live_object(deps, source)
         raise TransientFailure("the object could not be read") from error
@@ -114,6 +115,11 @@ async def questions_of_object(
     questions = tuple(_questions(filled, ran, prompts, prepared, noticed, today, streamed=lease.task.stream))
     await count_tokens_if_nearly_full(deps, model, questions[0].body, visible_parts, recipe.media_resolution)
     return questions
+
+
+def _was_uploaded_at_once(parts: list[ExaminedObject], uploaded: list[GeminiFile]) -> bool:
+    """Return whether so little time has passed since the object was looked up that it need not be looked up again."""
+    return all(part.stored.size <= SMALL_BYTES for part in parts) and all(file.active for file in uploaded)
 
 
 async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: ExaminedObject) -> frozenset[int]:
