@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.workers import ROOT
-from shared.domain.recipe import BUILT_IN
+from shared.domain.recipe.book import BUILT_IN
 
 SAMPLES = ROOT / "tests" / "samples"
 DEFAULT_SAMPLES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")

@@ -16,8 +16,8 @@ from pydantic import JsonValue
 
 from shared.cloud.telemetry import log
 from shared.domain.answer.response import Json
-from shared.domain.checks import Step, Structured, next_step
-from shared.domain.checks.structure import read_quickly, too_costly
+from shared.domain.checks.rounds import Step, next_step
+from shared.domain.checks.structure import Structured, read_quickly, too_costly
 from shared.off_loop import off_loop
 from shared.sandbox import Sandbox, SandboxError
 
@@ -42,7 +42,7 @@ class AnswerJudge:
         continuations: int,
         repairs: int = 1,
     ) -> Step:
-        """Return the result of `shared.domain.checks.next_step`, without blocking the event loop."""
+        """Return the result of `shared.domain.checks.rounds.next_step`, without blocking the event loop."""
         judged: dict[str, Structured] = {}
 
         def remembered(text: str, _schema: dict[str, JsonValue]) -> Structured:
@@ -59,7 +59,7 @@ class AnswerJudge:
                 judged[missing.text] = await self.read(missing.text, cast(dict[str, JsonValue], schema))
 
     async def read(self, text: str, schema: dict[str, JsonValue]) -> Structured:
-        """Return the answer's value and its errors, as `shared.domain.checks.read` does."""
+        """Return the answer's value and its errors, as `shared.domain.checks.structure.read` does."""
         key = hashlib.sha256(json.dumps([text, schema]).encode()).digest()
         structured = self._remembered.get(key)
         if structured is None:

@@ -15,11 +15,13 @@ import contextlib
 import io
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from typing_extensions import Buffer
@@ -55,6 +57,24 @@ class Converted:
     whole: tuple[bytes, ...] | None
 
 
+class KeptOutput:
+    """Collects the output of a child, and discards it if it has more than `most` bytes."""
+
+    def __init__(self, most: float = math.inf) -> None:
+        self._most, self.size = most, 0
+        self.pieces: list[bytes] = []
+
+    @property
+    def is_whole(self) -> bool:
+        return self.size <= self._most
+
+    async def take(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self.pieces.append(piece)
+        if not self.is_whole:
+            self.pieces.clear()
+
+
 class Converter:
     """Converts files in a sandbox."""
 
@@ -66,22 +86,12 @@ class Converter:
 
         Raises `PermanentFailure` where that is not possible; errors of `source` pass through.
         """
-        pieces: list[bytes] = []
-        counted = 0
-
-        async def keep(piece: bytes) -> None:
-            nonlocal counted
-            counted += len(piece)
-            if counted > self._kept_bytes:
-                pieces.clear()
-            else:
-                pieces.append(piece)
-
-        reply = await self._run(source, facts, keep, seconds, ())
+        kept = KeptOutput(self._kept_bytes)
+        reply = await self._run(source, facts, kept.take, seconds, ())
         value: dict[str, Any] = reply.value
         patches = tuple((at, base64.b64decode(data)) for at, data in value["patches"])
-        kept = counted <= self._kept_bytes
-        return Converted(value["became"], counted, patches, _patched(pieces, patches) if kept else None)
+        whole = _patched(kept.pieces, patches) if kept.is_whole else None
+        return Converted(value["became"], kept.size, patches, whole)
 
     def stream(
         self, source: RangeSource, facts: Facts, converted: Converted, *, seconds: float, stop: threading.Event
@@ -89,10 +99,7 @@ class Converter:
         """Return the converted file for a thread that uploads it. Call it on the event loop."""
         if converted.whole is not None:
             return KeptPieces(converted.whole)
-
-        async def second_pass(sink: Sink) -> Reply:
-            return await self._run(source, facts, sink, seconds, converted.patches)
-
+        second_pass = partial(self._run, source, facts, seconds=seconds, patches=converted.patches)
         return ChildStream(second_pass, converted.size, stop)
 
     async def _run(
@@ -133,12 +140,6 @@ class ChildStream(ReadableStream):
             self._sent += len(part)
         self._at = self._sent
         return b"".join(pieces)
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        piece = self.read(len(view))
-        view[: len(piece)] = piece
-        return len(piece)
 
     def close(self) -> None:
         if not self.closed:

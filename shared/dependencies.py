@@ -130,11 +130,9 @@ class SweepDeps:
     requests: RequestIntake
     storage: Storage
     orphan_files: OrphanFiles
-    callbacks: Queue | None = None
+    callbacks: Queue | None
     """The queue of notify; None if callbacks are not configured."""
-    throttle: Throttle | None = None
-    file_search: FileSearch | None = None
-    index_entries: IndexEntries | None = None
-    """With `file_search`: to take out of indexes what was deleted."""
-    budgets: Budgets | None = None
-    """With `throttle`: to wake tasks that wait for a pause or a budget; None leaves that to the tasks themselves."""
+    throttle: Throttle
+    file_search: FileSearch
+    index_entries: IndexEntries
+    budgets: Budgets

@@ -20,7 +20,6 @@ from shared.domain.models.text_tokens import most_of_text
 from shared.domain.recipe.evidence import LONGEST_QUOTE, MAX_ENTRIES, Quote
 from shared.sandbox import (
     RangeSource,
-    RangeUnavailable,
     Sandbox,
     SandboxCrashed,
     SandboxError,
@@ -87,7 +86,7 @@ class Examiner:
 
     async def examine_bytes(self, data: bytes, media_type: MediaType) -> Facts:
         """Examine bytes in memory, as `examine` does."""
-        return await self.examine(Threaded(InMemory(data), _here), media_type)
+        return await self.examine(source_of_bytes(data), media_type)
 
     async def _with_encoding(self, facts: Facts, source: RangeSource, seconds: float) -> Facts:
         """Determine the encoding of a text in a child process, if simple checks do not tell."""
@@ -175,7 +174,7 @@ class Examiner:
         if source.size <= _AT_ONCE_BYTES:
             try:
                 payload = await source.read(0, source.size)
-            except RangeUnavailable:
+            except RangeUnavailableError:
                 pass
             else:
                 return (await self._sandbox.run(function, arguments, payload=payload, seconds=seconds)).value
@@ -192,13 +191,10 @@ class BoundedSource:
 
     async def read(self, offset: int, length: int) -> bytes:
         if self._reads <= 0 or self._bytes < length:
-            raise RangeUnavailable
+            raise RangeUnavailableError
         self._reads -= 1
         self._bytes -= length
-        try:
-            return await self._source.read(offset, length)
-        except RangeUnavailableError as error:
-            raise RangeUnavailable from error
+        return await self._source.read(offset, length)
 
 
 Run = Callable[[Callable[[], bytes]], Awaitable[bytes]]
@@ -214,9 +210,13 @@ class Threaded:
         return await self._run(partial(self._source.read, offset, length))
 
 
-async def _here(call: Callable[[], bytes]) -> bytes:
-    """Run the call on the event loop: reading from memory does not block."""
-    return call()
+def source_of_bytes(data: bytes) -> Threaded:
+    """Return bytes in memory as a source. They are read on the event loop, which that does not block."""
+
+    async def run(read: Callable[[], bytes]) -> bytes:
+        return read()
+
+    return Threaded(InMemory(data), run)
 
 
 def _of_text(facts: Facts) -> Facts:

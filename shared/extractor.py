@@ -10,10 +10,9 @@ from pydantic import BaseModel
 from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import MediaType, media_type
-from shared.domain.media.random_access import RangeUnavailableError
 from shared.domain.models.text_tokens import most_of_text
 from shared.off_loop import off_loop
-from shared.sandbox import RangeSource, RangeUnavailable, Sandbox, SandboxError, SandboxOutOfMemory, SandboxTimeout
+from shared.sandbox import RangeSource, Sandbox, SandboxError, SandboxOutOfMemory, SandboxTimeout
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ class Extractor:
         """Raises `PermanentFailure` for a document that cannot be read, or is longer than models take."""
         arguments = {"media_type": kind.model_dump(mode="json")}
         try:
-            reply = await self._sandbox.run(self._function, arguments, source=_Unread(source), seconds=self._seconds)
+            reply = await self._sandbox.run(self._function, arguments, source=source, seconds=self._seconds)
         except SandboxError as error:
             _log.warning("a file (%s) could not be taken apart: %r", kind.mime, error)
             raise PermanentFailure("file_processing_failed", _problem(error, kind)) from error
@@ -74,19 +73,6 @@ class Extractor:
             raise PermanentFailure("file_processing_failed", value["problem"])
         files = [_File.model_validate(file) for file in value["files"]]
         return await off_loop(_extraction, files, value["notes"], reply.payload)
-
-
-class _Unread:
-    """A source whose ranges may be out of reach."""
-
-    def __init__(self, source: RangeSource) -> None:
-        self._source, self.size = source, source.size
-
-    async def read(self, offset: int, length: int) -> bytes:
-        try:
-            return await self._source.read(offset, length)
-        except RangeUnavailableError as error:
-            raise RangeUnavailable from error
 
 
 def _extraction(files: list[_File], notes: list[str], payload: bytes) -> Extraction:

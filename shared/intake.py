@@ -16,7 +16,7 @@ from shared.cloud.telemetry import log
 from shared.daily_limits import DailyLimits, inbox_day, start_of
 from shared.domain.media.ignored_objects import reason_to_ignore
 from shared.domain.models.prices import Tier
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 from shared.domain.tasks.task import Source, Task, Waiting, new_task
 from shared.settings import Settings
 

@@ -22,8 +22,7 @@ from shared.cloud.storage import Storage
 from shared.cloud.telemetry import log, log_failure
 from shared.daily_limits import DailyLimits, start_of
 from shared.domain.errors import PermanentFailure, RequestRefused
-from shared.domain.request import LARGEST_BODY, Submission, read
-from shared.domain.request.schema import as_stored, refuse_on_error
+from shared.domain.request.schema import LARGEST_BODY, Submission, as_stored, read, refuse_on_error
 from shared.domain.request.tasks import (
     Marks,
     id_of_object,
@@ -150,12 +149,7 @@ class RequestIntake:
                 with contextlib.suppress(Exception):
                     # Left behind it would do no harm: the record names another task.
                     await self._storage.delete(task.source.bucket, task.source.name)
-        raise RequestRefused(
-            503,
-            "service_unavailable_error",
-            "service_unavailable",
-            "The task could not be made. Send the request again.",
-        )
+        raise RequestRefused(503, "service_unavailable", "The task could not be made. Send the request again.")
 
     def _task(
         self,
@@ -192,7 +186,6 @@ class RequestIntake:
         if earlier.record.payload != payload:
             raise RequestRefused(
                 422,
-                "invalid_request_error",
                 "idempotency_key_reused",
                 "This Idempotency-Key was used for another request within 24 hours. Use a new one.",
                 param="Idempotency-Key",

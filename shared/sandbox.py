@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from shared.domain.media.random_access import RangeUnavailableError
+
 _HEADER = struct.Struct(">II")
 """Before each message: the length of its JSON and of the bytes behind it."""
 DEFAULT_SECONDS = 10.0
@@ -34,7 +36,8 @@ _LARGEST_MESSAGE = 256 << 20
 class RangeSource(Protocol):
     """A file somewhere else, read by ranges. `read` returns fewer bytes than asked only at the file's end.
 
-    Raises `RangeUnavailable` where a range cannot be had; any other exception ends the call and reaches its caller.
+    Raises `RangeUnavailableError` where a range cannot be had: the function in the child sees an `OSError`. Any other
+    exception ends the call and reaches its caller.
     """
 
     @property
@@ -45,10 +48,6 @@ class RangeSource(Protocol):
 
 Sink = Callable[[bytes], Awaitable[None]]
 """Takes the next bytes that a function in the child puts out; the child waits until it has."""
-
-
-class RangeUnavailable(Exception):
-    """This range cannot be read, though the file may be sound. The function in the child sees an `OSError`."""
 
 
 class Reply(NamedTuple):
@@ -293,7 +292,7 @@ def _cpu_seconds(pid: int) -> float:
 async def _range(source: RangeSource, offset: int, length: int) -> tuple[dict[str, Any], bytes]:
     try:
         return {}, await source.read(offset, length)
-    except RangeUnavailable:
+    except RangeUnavailableError:
         return {"unavailable": True}, b""
 
 

@@ -14,7 +14,7 @@ import sys
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from shared.sized_stream import ReadableStream
+from shared.sized_stream import RangeStream
 
 _HEADER = struct.Struct(">II")
 _OPEN_FILES = 64
@@ -29,18 +29,12 @@ class RangeUnavailableError(OSError):
     """The parent cannot or will not bring this range."""
 
 
-class SourceFile(ReadableStream):
+class SourceFile(RangeStream):
     """A seekable, read-only file whose bytes the parent brings."""
 
     def __init__(self, pipe: Pipe, size: int) -> None:
         super().__init__(size)
         self._pipe = pipe
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.range(self._at, len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
 
     def range(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset`, fewer only at the end; raise `RangeUnavailableError`."""

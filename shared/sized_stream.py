@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
+
+from typing_extensions import Buffer
 
 
 class SizedStream(io.RawIOBase):
@@ -29,7 +32,28 @@ class SizedStream(io.RawIOBase):
 
 
 class ReadableStream(SizedStream):
-    """A sized stream that is read."""
+    """A sized stream that is read. Subclasses override `read`, or `readinto`: each calls the other otherwise."""
 
     def readable(self) -> bool:
         return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        piece = self.read(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+class RangeStream(ReadableStream):
+    """A readable stream over what can be read from any place."""
+
+    @abstractmethod
+    def range(self, offset: int, length: int) -> bytes:
+        """Return up to `length` bytes from `offset`: fewer where the stream ends, none outside of it."""
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.range(self._at, len(view))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)

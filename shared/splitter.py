@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
 import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
-from shared.converter import ChildStream, KeptPieces
+from shared.converter import ChildStream, KeptOutput, KeptPieces
 from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
 from shared.domain.media.limits import GEMINI
@@ -33,24 +32,6 @@ _KEPT_BYTES = 8 << 20
 """Parts of a PDF up to this size are held in memory."""
 _SECONDS = 300.0
 """Seconds of the child's work on one call: three hours of sound take a minute and a half."""
-
-
-class _Kept:
-    """Collects the output of a child, and discards it if it has more than `most` bytes."""
-
-    def __init__(self, most: float = math.inf) -> None:
-        self._most, self.size = most, 0
-        self.pieces: list[bytes] = []
-
-    @property
-    def is_whole(self) -> bool:
-        return self.size <= self._most
-
-    async def take(self, piece: bytes) -> None:
-        self.size += len(piece)
-        self.pieces.append(piece)
-        if not self.is_whole:
-            self.pieces.clear()
 
 
 class Splitter:
@@ -89,11 +70,11 @@ class Splitter:
         if span.unit == "pages":
             pages = {"first": int(span.start), "last": int(span.end)}
             cut = partial(self._call, _CUT_PAGES, pages, source, facts)
-            kept = _Kept(_KEPT_BYTES)
+            kept = KeptOutput(_KEPT_BYTES)
         else:
             seconds = {"start": span.start, "end": span.end, "facts": facts.model_dump(mode="json")}
             cut = partial(self._call, _CUT_SOUND, seconds, source, facts)
-            kept = _Kept()
+            kept = KeptOutput()
         await cut(kept.take)
         return KeptPieces(tuple(kept.pieces)) if kept.is_whole else ChildStream(cut, kept.size, stop)
 

@@ -131,7 +131,7 @@ async def _answer_invalid_parameters(request: Request, error: Exception) -> Resp
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and (advice := find_advice(request.url.path, partial(_is_served, request))) is not None:
-        return await _answer_refusal(request, RequestRefused(404, "not_found", "not_served", advice))
+        return await _answer_refusal(request, RequestRefused(404, "not_served", advice))
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_allowed_methods(request))

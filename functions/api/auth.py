@@ -33,10 +33,7 @@ class RequireScope:
         self.scope: Scope = scope
 
     async def __call__(self, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Key:
-        key = request_state().key
-        if key is None:
-            key = await authenticate(credentials.credentials if credentials is not None else "")
-            limit_rate(key)
+        key = request_state().key or await _admitted(credentials)
         require_scope(key, self.scope)
         return key
 
@@ -54,8 +51,7 @@ class ReadFiles:
             if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
                 raise _unauthorised_refusal("missing_api_key", "Send your API key: Authorization: Bearer sk-…")
             credentials = HTTPAuthorizationCredentials(scheme="Bearer", credentials=secret)
-        key = await authenticate(credentials.credentials if credentials is not None else "")
-        limit_rate(key)
+        key = await _admitted(credentials)
         require_scope(key, "read")
         return key
 
@@ -66,11 +62,18 @@ Operator = Annotated[Key, Depends(RequireScope("operate"))]
 FileReader = Annotated[Key, Depends(ReadFiles())]
 
 
+async def _admitted(credentials: HTTPAuthorizationCredentials | None) -> Key:
+    """Return the caller's key, and count its request."""
+    key = await authenticate(credentials.credentials if credentials is not None else "")
+    limit_rate(key)
+    return key
+
+
 def require_scope(key: Key, scope: Scope) -> None:
     """Raise 403 if the key lacks the scope."""
     if scope not in key.scopes:
         message = f"This key may not {scope}: it has the scopes {', '.join(key.scopes) or 'none'}."
-        raise RequestRefused(403, "permission_error", "scope_missing", message)
+        raise RequestRefused(403, "scope_missing", message)
 
 
 @dataclass
@@ -114,9 +117,7 @@ def limit_rate(key: Key) -> None:
     request_state().headers.update(limit)
     if left < 0:
         message = f"This key may send {key.requests_per_minute} requests a minute. Try again in {seconds} s."
-        raise RequestRefused(
-            429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": str(max(1, seconds))}
-        )
+        raise RequestRefused(429, "rate_limited", message, headers={"Retry-After": str(max(1, seconds))})
 
 
 async def authenticate(secret: str) -> Key:
@@ -128,7 +129,7 @@ async def authenticate(secret: str) -> Key:
         key = await deps.keys.find(secret)
     except TooManyUnknown as error:
         message = "Too many unknown keys are being sent, and this one has not been looked up. Try again in a second."
-        raise RequestRefused(429, "rate_limit_error", "rate_limited", message, headers={"Retry-After": "1"}) from error
+        raise RequestRefused(429, "rate_limited", message, headers={"Retry-After": "1"}) from error
     if key is None or key.revoked:
         raise _unauthorised_refusal("invalid_api_key", "This API key is not known. Ask the operator for a new one.")
     if key.expires_at is not None and key.expires_at <= deps.clock.now():
@@ -139,4 +140,4 @@ async def authenticate(secret: str) -> Key:
 def _unauthorised_refusal(code: str, message: str) -> RequestRefused:
     error = "" if code == "missing_api_key" else ', error="invalid_token"'
     headers = {"WWW-Authenticate": f'Bearer realm="dropsight"{error}'}
-    return RequestRefused(401, "authentication_error", code, message, headers=headers)
+    return RequestRefused(401, code, message, headers=headers)

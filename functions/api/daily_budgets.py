@@ -37,7 +37,7 @@ class Budgets:
 
     def _refusal(self, message: str) -> RequestRefused:
         headers = {"Retry-After": str(seconds_to_tomorrow(self._clock.now()))}
-        return RequestRefused(402, "insufficient_quota", "budget_exceeded", message, headers=headers)
+        return RequestRefused(402, "budget_exceeded", message, headers=headers)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functions.api.daily_budgets import budgets
 from shared.dependencies import ApiDeps
-from shared.domain.request import Submission
+from shared.domain.request.schema import Submission
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 from shared.request_intake import Submitted

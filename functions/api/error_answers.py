@@ -8,17 +8,7 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from shared.domain.errors import FieldRefused, RequestErrorType, RequestRefused
-
-_TYPES: dict[int, RequestErrorType] = {
-    401: "authentication_error",
-    402: "insufficient_quota",
-    403: "permission_error",
-    404: "not_found",
-    410: "gone",
-    429: "rate_limit_error",
-    503: "service_unavailable_error",
-}
+from shared.domain.errors import FieldRefused, RequestRefused
 
 
 def render_refusal(refused: RequestRefused, accept: str, request_id: str) -> Response:
@@ -45,7 +35,7 @@ def render_refusal(refused: RequestRefused, accept: str, request_id: str) -> Res
 
 def render_internal_error(accept: str, request_id: str) -> Response:
     message = "Something went wrong on our side. Try again; if it stays, tell the operator this request_id."
-    return render_refusal(RequestRefused(500, "server_error", "internal_error", message), accept, request_id)
+    return render_refusal(RequestRefused(500, "internal_error", message), accept, request_id)
 
 
 def render_outage(accept: str, request_id: str, *, may_repeat: bool) -> Response:
@@ -60,33 +50,24 @@ def render_outage(accept: str, request_id: str, *, may_repeat: bool) -> Response
         "The request may have been accepted: look before you send it again, and send an Idempotency-Key where one is "
         "taken."
     )
-    refused = RequestRefused(503, "service_unavailable_error", "service_unavailable", f"{why} {advice}")
+    refused = RequestRefused(503, "service_unavailable", f"{why} {advice}")
     return render_refusal(refused, accept, request_id)
 
 
 def encoding_refused(encoding: str) -> RequestRefused:
     """Return the refusal of a compressed body: nothing here expands it."""
     message = f"Content-Encoding: {encoding[:40]} is not taken. Send the body as it is, without this header."
-    return RequestRefused(
-        415, "invalid_request_error", "unsupported_encoding", message, headers={"Accept-Encoding": "identity"}
-    )
+    return RequestRefused(415, "unsupported_encoding", message, headers={"Accept-Encoding": "identity"})
 
 
 def unavailable(why: str) -> RequestRefused:
-    return RequestRefused(
-        503,
-        "service_unavailable_error",
-        "service_unavailable",
-        f"{why} Try again in a moment.",
-        headers={"Retry-After": "2"},
-    )
+    return RequestRefused(503, "service_unavailable", f"{why} Try again in a moment.", headers={"Retry-After": "2"})
 
 
 def refusal_of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> RequestRefused:
     """Return the refusal for an error of the framework, such as an unknown path or method."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
-    type_ = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return RequestRefused(status, type_, code, detail, headers=dict(headers or {}))
+    return RequestRefused(status, code, detail, headers=dict(headers or {}))
 
 
 def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefused:
@@ -101,16 +82,16 @@ def refusal_of_parameters(errors: Sequence[Mapping[str, object]]) -> RequestRefu
 
 
 def not_found(message: str) -> RequestRefused:
-    return RequestRefused(404, "not_found", "not_found", message)
+    return RequestRefused(404, "not_found", message)
 
 
 def body_not_json() -> RequestRefused:
-    return RequestRefused(400, "invalid_request_error", "invalid_param", "The body is not JSON.", param="body")
+    return RequestRefused(400, "invalid_param", "The body is not JSON.", param="body")
 
 
 def task_not_found(task_id: str) -> RequestRefused:
     name = task_id if len(task_id) <= 64 else f"{task_id[:64]}…"
-    return RequestRefused(404, "not_found", "task_not_found", f"There is no task {name!r} for this key.", param="id")
+    return RequestRefused(404, "task_not_found", f"There is no task {name!r} for this key.", param="id")
 
 
 def _wants_problem(accept: str) -> bool:

@@ -23,7 +23,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused, RequestRefused
 from shared.domain.mcp.catalogue import OUTPUT_URI, TASK_URI, resource_of, task_summary
 from shared.domain.openai.chat import is_named
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 
@@ -134,7 +134,7 @@ async def read_resource(deps: ApiDeps, key: Key, uri: str) -> Json:
     if (match := TASK_URI.fullmatch(uri)) is not None:
         rendered = await render_task(deps, (await find_task(deps, key, match["id"])).task)
         return {"contents": [{"uri": uri, "mimeType": "application/json", "text": rendered.body.decode()}]}
-    raise RequestRefused(404, "not_found", "resource_not_found", f"There is no resource {uri[:200]!r}.")
+    raise RequestRefused(404, "resource_not_found", f"There is no resource {uri[:200]!r}.")
 
 
 async def _output(deps: ApiDeps, task: Task, name: str, uri: str) -> Json:
@@ -144,7 +144,7 @@ async def _output(deps: ApiDeps, task: Task, name: str, uri: str) -> Json:
         bucket, _, path = gs.removeprefix("gs://").partition("/")
         data = await deps.storage.read(bucket, path, length=_LARGEST_OUTPUT)
     if data is None:
-        raise RequestRefused(404, "not_found", "resource_not_found", f"{task.id} has no output {name[:200]!r}.")
+        raise RequestRefused(404, "resource_not_found", f"{task.id} has no output {name[:200]!r}.")
     try:
         return {"uri": uri, "text": data.decode()}
     except UnicodeDecodeError:

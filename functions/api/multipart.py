@@ -137,7 +137,7 @@ class _Reader:
             size += len(event)
             if size > most:
                 message = f"A part of the form has more than {most:,} bytes, which is more than is taken."
-                raise RequestRefused(413, "invalid_request_error", "payload_too_large", message)
+                raise RequestRefused(413, "payload_too_large", message)
             yield event
 
     async def _next(self) -> _Event | None:
@@ -177,4 +177,4 @@ class _Reader:
 
 
 def _unreadable(why: str) -> RequestRefused:
-    return RequestRefused(400, "invalid_request_error", "invalid_param", f"The body cannot be read: {why}.")
+    return RequestRefused(400, "invalid_param", f"The body cannot be read: {why}.")

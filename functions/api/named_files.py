@@ -37,4 +37,4 @@ async def _locate(deps: ApiDeps, key: Key, name: str) -> Located:
 
 
 def file_not_found(name: str) -> RequestRefused:
-    return RequestRefused(404, "not_found", "file_not_found", f"There is no file {name[:64]!r} for this key.")
+    return RequestRefused(404, "file_not_found", f"There is no file {name[:64]!r} for this key.")

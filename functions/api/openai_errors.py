@@ -28,4 +28,6 @@ def as_openai(refused: RequestRefused) -> RequestRefused:
         status = 504
     if refused.code in _NO_RETRY:
         headers["x-should-retry"] = "false"
-    return RequestRefused(status, refused.type, refused.code, refused.message, param=refused.param, headers=headers)
+    return RequestRefused(
+        status, refused.code, refused.message, param=refused.param, headers=headers, type_=refused.type
+    )

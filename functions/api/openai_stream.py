@@ -10,10 +10,6 @@ from functions.api.follower import Follower, followers, wait_for_change
 from functions.api.routes.stream import HEARTBEAT_SECONDS, LARGEST_STREAM
 from shared.domain.answer.response import Json
 
-DONE = b"data: [DONE]\n\n"
-STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-EVENT_STREAM = "text/event-stream"
-
 _DATA = b"data: "
 
 

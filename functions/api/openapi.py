@@ -9,12 +9,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from functions.api.key_shapes import KeyList, KeyListed, KeyMade
 from functions.api.openapi_clients import SHAPES, chat_request
 from functions.api.openapi_shapes import components
+from functions.api.response_shapes import KeyList, KeyListed, KeyMade
 from functions.api.routes.keys import NewKey, Rotation
 from functions.api.routes.uploads import Upload
-from shared.domain.request import Submission
+from shared.domain.request.schema import Submission
 
 _DESCRIPTION = """Submit recordings, pictures, films, documents and text to Gemini as tasks, or look up what became of \
 files dropped into a bucket. Every `/v1` path needs `Authorization: Bearer sk-…`."""

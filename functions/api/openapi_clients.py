@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from functions.api.openapi_shapes import Document, errors, json_response, reference
+from functions.api.openapi_shapes import Document, errors, json_request_body, json_response, reference
 from functions.api.response_shapes import Shape
-from shared.domain.request import Submission
+from shared.domain.request.schema import Submission
 from shared.domain.tasks.view import Seconds
 
 
@@ -111,18 +111,18 @@ CHAT: Document = {
         },
         **_ERRORS,
     },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": reference("ChatRequest"),
-                    "example": {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hello?"}]},
-                }
-            },
-        }
-    },
+    "openapi_extra": json_request_body(
+        "ChatRequest", {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hello?"}]}
+    ),
 }
+
+
+def _form(required: str, properties: Document) -> Document:
+    """Return a form as the body, with one required field."""
+    schema = {"type": "object", "required": [required], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
 TRANSCRIPTION: Document = {
     "responses": {
         200: {
@@ -137,43 +137,23 @@ TRANSCRIPTION: Document = {
         },
         **_ERRORS,
     },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["model"],
-                        "properties": {
-                            "file": {"type": "string", "format": "binary", "description": "A recording or a film."},
-                            **{name: {"description": text} for name, text in _FORM_FIELDS.items()},
-                        },
-                    }
-                }
-            },
-        }
-    },
+    "openapi_extra": _form(
+        "model",
+        {
+            "file": {"type": "string", "format": "binary", "description": "A recording or a film."},
+            **{name: {"description": text} for name, text in _FORM_FIELDS.items()},
+        },
+    ),
 }
 FILE_UPLOAD: Document = {
     "responses": {200: json_response("FileShown"), **errors(400, 401, 403, 408, 413, 415, 429)},
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {
-                            "file": {"type": "string", "format": "binary"},
-                            "purpose": {"description": "user_data; any other is noted and has no effect."},
-                        },
-                    }
-                }
-            },
-        }
-    },
+    "openapi_extra": _form(
+        "file",
+        {
+            "file": {"type": "string", "format": "binary"},
+            "purpose": {"description": "user_data; any other is noted and has no effect."},
+        },
+    ),
 }
 FILE_LIST: Document = {"responses": {200: json_response("FileList"), **errors(400, 401, 403, 429)}}
 ONE_FILE: Document = {"responses": {200: json_response("FileShown"), **errors(401, 403, 404, 429)}}

@@ -23,6 +23,7 @@ from functions.api.response_shapes import (
     UploadOpened,
     UsageShown,
 )
+from shared.domain.errors import error_type_of
 from shared.domain.tasks.task import ID_PATTERN
 from shared.domain.tasks.view import EXAMPLE_ID, TaskShown
 
@@ -48,31 +49,26 @@ _SHAPES: tuple[type, ...] = (
     PagesShown,
 )
 
-_ERRORS: dict[int, tuple[str, str, str]] = {
-    400: ("The body is not JSON.", "invalid_request_error", "invalid_param"),
-    401: ("No key, or one that is not known, or expired.", "authentication_error", "invalid_api_key"),
-    402: ("A budget of the day is spent: of tasks, or of money.", "insufficient_quota", "budget_exceeded"),
-    403: ("The key may not do this, or may not name this object.", "permission_error", "scope_missing"),
-    413: ("The file, or the body, has more bytes than are taken.", "invalid_request_error", "payload_too_large"),
-    415: ("The body is compressed.", "invalid_request_error", "unsupported_encoding"),
+_ERRORS: dict[int, tuple[str, str]] = {
+    400: ("The body is not JSON.", "invalid_param"),
+    401: ("No key, or one that is not known, or expired.", "invalid_api_key"),
+    402: ("A budget of the day is spent: of tasks, or of money.", "budget_exceeded"),
+    403: ("The key may not do this, or may not name this object.", "scope_missing"),
+    413: ("The file, or the body, has more bytes than are taken.", "payload_too_large"),
+    415: ("The body is compressed.", "unsupported_encoding"),
     504: (
         "The task takes longer than a caller can wait. It goes on: the same request sent again waits for it.",
-        "service_unavailable_error",
         "still_processing",
     ),
-    404: ("There is no such thing for this key.", "not_found", "task_not_found"),
-    405: ("The path does not know this method.", "invalid_request_error", "method_not_allowed"),
-    408: ("The body came too slowly.", "invalid_request_error", "request_timeout"),
-    410: ("What was asked for is not kept any more.", "gone", "stream_expired"),
-    416: ("No byte of the file lies in this range.", "invalid_request_error", "invalid_param"),
-    422: ("A field is wrong; `param` names it.", "invalid_request_error", "invalid_param"),
-    429: ("Too many requests.", "rate_limit_error", "rate_limited"),
-    500: ("Something went wrong on this side.", "server_error", "internal_error"),
-    503: (
-        "A service behind this one does not answer, or it takes too long.",
-        "service_unavailable_error",
-        "service_unavailable",
-    ),
+    404: ("There is no such thing for this key.", "task_not_found"),
+    405: ("The path does not know this method.", "method_not_allowed"),
+    408: ("The body came too slowly.", "request_timeout"),
+    410: ("What was asked for is not kept any more.", "stream_expired"),
+    416: ("No byte of the file lies in this range.", "invalid_param"),
+    422: ("A field is wrong; `param` names it.", "invalid_param"),
+    429: ("Too many requests.", "rate_limited"),
+    500: ("Something went wrong on this side.", "internal_error"),
+    503: ("A service behind this one does not answer, or it takes too long.", "service_unavailable"),
 }
 
 _PENDING: Document = {
@@ -212,18 +208,15 @@ NO_FILE: Document = {"description": "The task is about words alone: it has no fi
 UNCHANGED: Document = {"description": "The task is still as its ETag says.", "headers": _IDENTITY}
 
 
-def request_body(name: str, *, required: bool) -> Document:
-    content: Document = {"schema": reference(name)}
-    if required:
-        content["examples"] = _SUBMITS
-    else:
-        content["example"] = {"model": "gemini-3.8-flash"}
+def json_request_body(name: str, example: Document, *, required: bool = True) -> Document:
+    """Return a JSON body with the named schema."""
+    content: Document = {"schema": reference(name), "example": example}
     return {"requestBody": {"required": required, "content": {"application/json": content}}}
 
 
-def json_request_body(name: str, example: Document) -> Document:
-    """Return a required JSON body with the named schema."""
-    content: Document = {"schema": reference(name), "example": example}
+def submission_body() -> Document:
+    """Return the body of a request, with an example of each of its two forms."""
+    content: Document = {"schema": reference("Submission"), "examples": _SUBMITS}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
@@ -238,8 +231,9 @@ def components(others: Iterable[type]) -> Document:
 
 
 def _error(status: int) -> Document:
-    sentence, type_, code = _ERRORS[status]
-    detail = {"message": sentence, "type": type_, "code": code, "param": None, "request_id": "req-4f0c8b1e"}
+    sentence, code = _ERRORS[status]
+    names = {"type": error_type_of(status), "code": code, "param": None}
+    detail = {"message": sentence, **names, "request_id": "req-4f0c8b1e"}
     problem = {"title": sentence, "status": status, "detail": sentence, **detail, "type": f"/docs#{code}"}
     del problem["message"]
     headers: Document = dict(_IDENTITY)

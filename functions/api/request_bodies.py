@@ -16,7 +16,7 @@ from functools import cache
 from starlette.requests import Request
 
 from shared.domain.errors import RequestRefused
-from shared.domain.request import LARGEST_BODY, read
+from shared.domain.request.schema import refuse_too_large
 from shared.domain.tasks.access import Key
 
 SMALL_BYTES = 256 << 10
@@ -47,7 +47,7 @@ class Bodies:
 
         A large body occupies one of few slots until the block ends.
         """
-        _refuse_too_large(_declared_length(request))
+        refuse_too_large(_declared_length(request))
         share = _BudgetShare(self, key)
         try:
             body = await self._read(request, share)
@@ -64,7 +64,7 @@ class Bodies:
         arrived = 0
         async for piece in read_pieces(request):
             arrived += len(piece)
-            _refuse_too_large(arrived)
+            refuse_too_large(arrived)
             await share.grow_to(arrived)
             pieces.append(piece)
         return b"".join(pieces)
@@ -78,9 +78,7 @@ class Bodies:
                     await self._freed.wait()
         except TimeoutError as error:
             message = "Too many large requests are being received. Try again in a moment."
-            raise RequestRefused(
-                503, "service_unavailable_error", "service_unavailable", message, headers={"Retry-After": "5"}
-            ) from error
+            raise RequestRefused(503, "service_unavailable", message, headers={"Retry-After": "5"}) from error
         self._bytes += more
         self._of_keys[key.id] += more
 
@@ -133,16 +131,11 @@ def _declared_length(request: Request) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
-def _refuse_too_large(size: int) -> None:
-    if size > LARGEST_BODY:
-        read(b" " * min(size, LARGEST_BODY + 1))
-
-
 def _too_slow(arrived: int, seconds: float) -> RequestRefused:
     message = (
         f"Only {arrived:,} bytes of the request arrived in {seconds:.0f} s. Send it faster, or name a gs:// object."
     )
-    return RequestRefused(408, "invalid_request_error", "request_timeout", message, headers={"Connection": "close"})
+    return RequestRefused(408, "request_timeout", message, headers={"Connection": "close"})
 
 
 @cache

@@ -124,3 +124,24 @@ class UploadOpened(Shape):
     uri: Annotated[str, Field(description="gs://inbox/name: GET /v1/tasks?object=… finds its task.")]
     size: int
     expires_at: Seconds
+
+
+class KeyListed(KeyShown):
+    """An API key as its operator sees it."""
+
+    object: Literal["key"]
+    state: Literal["active", "expired", "revoked"]
+    created: Seconds
+    expires_at: Seconds | None
+    requests_per_minute: int
+    daily_tasks: int | None
+    daily_budget: Annotated[str | None, Field(description="US dollars.")]
+
+
+class KeyMade(KeyListed):
+    secret: Annotated[str, Field(description="Shown only now.")]
+
+
+class KeyList(Shape):
+    object: Literal["list"]
+    data: list[KeyListed]

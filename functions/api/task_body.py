@@ -136,5 +136,5 @@ async def _results(deps: ApiDeps, task: Task) -> tuple[Json, ...] | None:
     results = await load_results(deps.storage, deps.settings.results_bucket, task)
     if results is None and task.results_pointer is not None:
         message = f"The results of {task.id} are not in the results bucket any more."
-        raise RequestRefused(500, "server_error", "results_missing", message)
+        raise RequestRefused(500, "results_missing", message)
     return results

@@ -13,17 +13,17 @@ from functions.api.json_body import encode_json
 from functions.api.task_body import render_task
 from shared.dependencies import ApiDeps
 from shared.domain.answer.response import Json
-from shared.domain.errors import FailureCode, RequestErrorType, RequestRefused
+from shared.domain.errors import FailureCode, RequestRefused
 from shared.domain.tasks.task import Task
 
 _CHECK_SECONDS = 1.0
 """Seconds between two checks whether a waiting caller has disconnected."""
 
-_STATUS: dict[FailureCode, tuple[int, RequestErrorType]] = {
-    "upstream_error": (500, "server_error"),
-    "empty_answer": (500, "server_error"),
-    "deadline_exceeded": (503, "service_unavailable_error"),
-    "quota_unavailable": (503, "service_unavailable_error"),
+_STATUS: dict[FailureCode, int] = {
+    "upstream_error": 500,
+    "empty_answer": 500,
+    "deadline_exceeded": 503,
+    "quota_unavailable": 503,
 }
 """HTTP statuses of failures with `sync: true`. All other failures are caused by the request: 422."""
 
@@ -52,16 +52,10 @@ async def completion_of(deps: ApiDeps, request: Request, task: Task, headers: di
     ended = await wait_for_end(deps, request, task, deps.settings.sync_seconds)
     if not ended.terminal:
         message = f"The task is still {ended.status}. It goes on: GET /v1/tasks/{ended.id} has its answer later."
-        raise RequestRefused(
-            503,
-            "service_unavailable_error",
-            "still_processing",
-            message,
-            headers={**headers, "Retry-After": "10"},
-        )
+        raise RequestRefused(503, "still_processing", message, headers={**headers, "Retry-After": "10"})
     if ended.error is not None:
-        status, type_ = _STATUS.get(ended.error.code, (422, "invalid_request_error"))
-        raise RequestRefused(status, type_, ended.error.code, ended.error.message, headers=headers)
+        status = _STATUS.get(ended.error.code, 422)
+        raise RequestRefused(status, ended.error.code, ended.error.message, headers=headers)
     body = cast(Json, json.loads((await render_task(deps, ended)).body))
     results = cast(list[Json], body["results"])
     return Response(encode_json(results[0]), headers=headers, media_type="application/json")

@@ -17,7 +17,6 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from functions.generate.gates import closed_gate
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import has_progressed
 from functions.generate.model.cancelled import end_lost_claim
@@ -25,11 +24,11 @@ from functions.generate.model.parts import ask_parts
 from functions.generate.model.rounds import answers_for_readers, ask_questions, is_settled, load_rounds
 from functions.generate.model.spending import ledger_with_lost_call, reserved_day
 from functions.generate.model.stream_chunks import store_remaining_chunks
-from functions.generate.postponement import keep_waiting, put_off, schedule_next
+from functions.generate.postponement import closed_gate, keep_waiting, put_off, schedule_next
 from functions.generate.question.from_object import questions_of_object
 from functions.generate.question.from_request import questions_of_request
 from functions.generate.result.after_work import run_after_work
-from functions.generate.result.deleted_object import remove_deleted_object
+from functions.generate.result.indexing import remove_deleted_object
 from functions.generate.result.outcome import outcome_of, with_ledger
 from shared import wiring
 from shared.cloud.firestore import Stored
@@ -119,16 +118,11 @@ async def handle_dispatch(deps: GenerateDeps, dispatch: Dispatch) -> bool:
     if task.waiting is not None and task.waiting.until - now > _EARLY:
         await schedule_next(deps, stored)
         return True
-    if (
-        waits_for_model(task)
-        and not is_past_age_limit(deps, task)
-        and (note := await deps.throttle.current_note(task.model))
-    ):
-        await keep_waiting(deps, stored, note)
-        return True
-    if not is_past_age_limit(deps, task) and (closed := await closed_gate(deps, task)) is not None:
-        await keep_waiting(deps, stored, closed)
-        return True
+    if not is_past_age_limit(deps, task):
+        note = await deps.throttle.current_note(task.model) if waits_for_model(task) else None
+        if (note := note or await closed_gate(deps, task)) is not None:
+            await keep_waiting(deps, stored, note)
+            return True
     try:
         claimed = await deps.tasks.change(
             stored, lambda current: claims.claim(current, now=deps.clock.now(), lease=_lease(deps))
@@ -152,8 +146,7 @@ async def work_on_task(deps: GenerateDeps, claimed: Stored) -> bool:
             outcome = _failed(deps, lease, failure)
         ended = await commit_outcome(deps, lease, outcome)
     except LeaseLost as lost:
-        log("INFO", "lease_lost", str(lost), task=lease.task.id)
-        await end_lost_claim(deps, lease)
+        await end_lost_claim(deps, lease, lost)
         return True
     except (TaskFailure, TimeIsUp) as failure:
         return await put_off_or_fail(deps, lease, failure)
@@ -174,8 +167,7 @@ async def put_off_or_fail(deps: GenerateDeps, lease: Lease, failure: TaskFailure
     try:
         ended = await commit_outcome(deps, lease, _failed(deps, lease, PermanentFailure("upstream_error", message)))
     except LeaseLost as lost:
-        log("INFO", "lease_lost", str(lost), task=lease.task.id)
-        await end_lost_claim(deps, lease)
+        await end_lost_claim(deps, lease, lost)
         return True
     return await run_after_work(deps, ended)
 
@@ -184,8 +176,7 @@ async def answer_task(deps: GenerateDeps, lease: Lease) -> Outcome:
     """Ask every question that has no stored answer yet, and return the outcome of all of them."""
     task = lease.task
     # Before anything is read: what crashes the worker may be a stored answer.
-    if not (task.takeovers > _MAX_TAKEOVERS and await has_progressed(deps, task, claims=_MAX_TAKEOVERS)):
-        refuse_deadly_task(task)
+    await refuse_deadly_task(deps, task)
     rounds = await load_rounds(deps, lease)
     if not await is_settled(deps, rounds):
         refuse_expired_task(deps, task)
@@ -208,19 +199,21 @@ async def answer_task(deps: GenerateDeps, lease: Lease) -> Outcome:
     return outcome
 
 
-def refuse_deadly_task(task: Task) -> None:
-    """Fail a task whose workers keep dying."""
-    if task.takeovers > _MAX_TAKEOVERS:
-        message = (
-            f"Given up: {task.takeovers} times the function was killed, or its lease ran out, while it worked on this "
-            f"task. {_MAX_TAKEOVERS} times it is taken over."
-        )
-        raise PermanentFailure("upstream_error", message)
+async def refuse_deadly_task(deps: GenerateDeps, task: Task) -> None:
+    """Fail a task whose workers keep dying, and store nothing before they do."""
+    if task.takeovers <= _MAX_TAKEOVERS or await has_progressed(deps, task, claims=_MAX_TAKEOVERS):
+        return
+    message = (
+        f"Given up: {task.takeovers} times the function was killed, or its lease ran out, while it worked on this "
+        f"task. {_MAX_TAKEOVERS} times it is taken over."
+    )
+    raise PermanentFailure("upstream_error", message)
 
 
 def refuse_expired_task(deps: GenerateDeps, task: Task) -> None:
     if is_past_age_limit(deps, task):
-        raise PermanentFailure("deadline_exceeded", _waited_in_vain(task))
+        why = f" It last waited for: {task.waited.detail or task.waited.reason}." if task.waited else ""
+        raise PermanentFailure("deadline_exceeded", f"The task was not done within its age limit.{why}")
 
 
 async def commit_outcome(deps: GenerateDeps, lease: Lease, outcome: Outcome) -> Stored:
@@ -280,12 +273,6 @@ def waits_for_model(task: Task) -> bool:
 
 def is_past_age_limit(deps: GenerateDeps, task: Task) -> bool:
     return deps.clock.now() - task.accepted_at > timedelta(hours=deps.settings.task_max_age_hours)
-
-
-def _waited_in_vain(task: Task) -> str:
-    waited = task.waited
-    why = f" It last waited for: {waited.detail or waited.reason}." if waited else ""
-    return f"The task was not done within its age limit.{why}"
 
 
 def _lease(deps: GenerateDeps) -> timedelta:

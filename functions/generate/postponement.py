@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from google.cloud import firestore
 
 _BLOCKED_NOTE = timedelta(seconds=60)
+_PAUSED = timedelta(minutes=1)
+"""How soon a paused task looks again at first; sweep wakes it once the pause is over."""
 _MAX_ROOM_SECONDS = 30.0
 _RANDOM = random.Random()  # noqa: S311
 
@@ -92,8 +94,7 @@ async def _put_off(deps: GenerateDeps, lease: Lease, wait: Wait, summary: str) -
             count,
         )
     except LeaseLost as lost:
-        log("INFO", "lease_lost", str(lost), task=lease.task.id)
-        await end_lost_claim(deps, lease)
+        await end_lost_claim(deps, lease, lost)
         return
     annotate(waiting=wait.reason)
     log(
@@ -128,6 +129,19 @@ async def _count_spent(deps: GenerateDeps, lease: Lease) -> Also | None:
             deps.reservations.settle(batch, reserved, task.key)
 
     return count
+
+
+async def closed_gate(deps: GenerateDeps, task: Task) -> RefusalNote | None:
+    """Return what keeps a task from being claimed, the operator's pause or a budget that it waits for, or None."""
+    if (pause := await deps.throttle.pause_of(task.owner)) is not None:
+        detail = f"paused by {pause.by} since {pause.since.isoformat(timespec='seconds')}"
+        return RefusalNote(deps.clock.now() + _PAUSED, "paused", detail)
+    if task.waiting is None or task.waiting.reason != "budget":
+        return None
+    spent = await deps.budgets.spent_budget(task.owner)
+    if spent is None or (deps.settings.budget_action == "fail"):
+        return None
+    return RefusalNote(deps.clock.now() + timedelta(seconds=spent.delay or 0), "budget", spent.message)
 
 
 async def keep_waiting(deps: GenerateDeps, stored: Stored, note: RefusalNote) -> None:

@@ -25,8 +25,6 @@ async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_a
 
     A sweep by hand also checks objects that are not due.
     """
-    if deps.index_entries is None or deps.file_search is None:
-        return
     before = deps.clock.now() + (timedelta() if scheduled else 2 * LONGEST_REST)
     checked = set[str]()
     while deps.clock.time() < stop_at:
@@ -43,8 +41,6 @@ async def remove_deleted_objects(deps: SweepDeps, tally: Counter[str], *, stop_a
 
 async def _check(deps: SweepDeps, stored: StoredEntry, tally: Counter[str]) -> None:
     """Remove the entry if its object is gone. A failed check does not stop the others."""
-    assert deps.index_entries is not None
-    assert deps.file_search is not None
     entry, now = stored.entry, deps.clock.now()
     if entry.is_held(now):
         return

@@ -76,9 +76,8 @@ async def run(deps: SweepDeps, *, scheduled: bool = False) -> dict[str, int]:
         "open tasks": partial(redrive_all, deps, tally, scheduled=scheduled),
         "files": partial(delete_orphan_files, deps, tally),
         "requests": partial(take_lost_requests, deps, tally, scheduled=scheduled),
+        "indexes": partial(remove_deleted_objects, deps, tally, scheduled=scheduled),
     }
-    if deps.file_search is not None:
-        parts["indexes"] = partial(remove_deleted_objects, deps, tally, scheduled=scheduled)
     for bucket in deps.settings.inboxes:
         parts[f"objects of {bucket}"] = partial(take_lost_objects, deps, bucket, tally, scheduled=scheduled)
     stop_at = deps.clock.time() + deps.settings.time_limit_seconds

@@ -78,7 +78,7 @@ async def redrive(deps: SweepDeps, stored: Stored, tally: Counter[str]) -> None:
     """
     tally["open_tasks"] += 1
     task = stored.task
-    if deps.throttle and deps.budgets and await is_gate_open(task, deps.throttle, deps.budgets):
+    if await is_gate_open(task, deps.throttle, deps.budgets):
         with span("wake", parent=task.trace, task=task.id):
             woken = await wake(deps.dispatches, task, deps.clock.now())
             tally["woken"] += woken

@@ -25,26 +25,22 @@ from local.commands.drop import parse_metadata
 from shared.domain import media
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import Family, MediaType, kind_of_mime
-from shared.domain.recipe import (
+from shared.domain.recipe.book import (
     MAX_BYTES,
-    Dropped,
-    Explained,
-    Missing,
-    Recipe,
     RecipeBook,
     RecipeProblem,
     RecipesInvalid,
-    apply_metadata,
     built_in,
     check,
-    choose,
-    explain,
     file_schema,
-    fill,
     load,
-    misfits,
 )
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import misfits
 from shared.domain.recipe.making import DESCRIPTIONS
+from shared.domain.recipe.matching import Dropped, Explained, choose, explain
+from shared.domain.recipe.object_metadata import apply_metadata
+from shared.domain.recipe.placeholders import Missing, fill
 from shared.settings import Inbox
 
 if TYPE_CHECKING:

@@ -17,8 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
-from typing_extensions import Buffer
-
 from shared.cloud.exchange import Exchange, HostBusy, Outbound, is_loop_thread
 from shared.cloud.object_stream import StreamStopped
 from shared.cloud.outbound import AddressRefused, NoAnswer, target_of
@@ -74,12 +72,6 @@ class RemoteFile(ReadableStream):
             piece = self.head[self._at :] + self._fetch_more(end - max(self._at, len(self.head)))
         self._at += len(piece)
         return piece
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        piece = self.read(len(view))
-        view[: len(piece)] = piece
-        return len(piece)
 
     def close(self) -> None:
         self._exchange.close()

@@ -204,14 +204,9 @@ class Tasks:
         if prefix is not None:
             with contextlib.suppress(api_errors.FailedPrecondition):
                 return await self._page_of_prefix(visible_to, prefix, limit, after, status)
-        query = self.client.collection(_TASKS).where(
-            filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30])
-        )
+        query = self._listed(visible_to, status)
         if uri is not None:
             query = query.where(filter=FieldFilter("source.uri", "==", uri))
-        if status is not None:
-            query = query.where(filter=FieldFilter("status", "==", status))
-        query = query.select(_LISTED_FIELDS)
         query = query.order_by("created_at", direction="DESCENDING").order_by("__name__", direction="DESCENDING")
         if after is not None:
             query = query.start_after({"created_at": after[0], "__name__": self._document(after[1])})
@@ -225,14 +220,10 @@ class Tasks:
         Raises `FailedPrecondition` without the index, and where the document of `after` is gone.
         """
         query = (
-            self.client.collection(_TASKS)
-            .where(filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30]))
+            self._listed(visible_to, status)
             .where(filter=FieldFilter("source.uri", ">=", prefix))
             .where(filter=FieldFilter("source.uri", "<", prefix + _BEHIND_ALL))
         )
-        if status is not None:
-            query = query.where(filter=FieldFilter("status", "==", status))
-        query = query.select(_LISTED_FIELDS)
         for field in ("created_at", "source.uri", "__name__"):
             query = query.order_by(field, direction="DESCENDING")
         if after is not None:
@@ -242,6 +233,12 @@ class Tasks:
             place = {"created_at": after[0], "source.uri": last.get("source.uri"), "__name__": last.reference}
             query = query.start_after(place)
         return await self._first(query, limit)
+
+    def _listed(self, visible_to: list[str], status: Status | None) -> firestore.AsyncQuery:
+        """Return the query for tasks that are visible to `visible_to`, of one status unless it is None."""
+        query = self.client.collection(_TASKS).select(_LISTED_FIELDS)
+        query = query.where(filter=FieldFilter("visible_to", "array_contains_any", visible_to[:30]))
+        return query if status is None else query.where(filter=FieldFilter("status", "==", status))
 
     def _document(self, key: str) -> firestore.AsyncDocumentReference:
         return self.client.collection(_TASKS).document(key)
@@ -262,13 +259,14 @@ class Tasks:
         return tasks
 
     async def count_of_day(self, inbox_day: str) -> int:
-        query = self.client.collection(_TASKS).where(filter=FieldFilter("inbox_day", "==", inbox_day))
-        rows = await query.count().get()  # type: ignore[call-arg]
-        return int(rows[0][0].value)
+        return await self._count("inbox_day", inbox_day)
 
     async def count_open(self) -> int:
         """Return how many tasks have work left."""
-        query = self.client.collection(_TASKS).where(filter=FieldFilter("open", "==", True))
+        return await self._count("open", True)
+
+    async def _count(self, field: str, value: object) -> int:
+        query = self.client.collection(_TASKS).where(filter=FieldFilter(field, "==", value))
         rows = await query.count().get()  # type: ignore[call-arg]
         return int(rows[0][0].value)
 

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import google_crc32c
 from cachetools import LRUCache
-from typing_extensions import Buffer
 
 from shared.domain.errors import DropsightError, TransientFailure
 from shared.sized_stream import ReadableStream
@@ -63,12 +62,6 @@ class ObjectStream(ReadableStream):
 
     def readall(self) -> bytes:
         raise io.UnsupportedOperation("an object is read in pieces, never whole")
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        piece = self.read(len(view))
-        view[: len(piece)] = piece
-        return len(piece)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

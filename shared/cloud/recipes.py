@@ -13,7 +13,7 @@ from functools import partial
 from shared.clock import Clock
 from shared.cloud.storage import Storage
 from shared.domain.errors import Blocked
-from shared.domain.recipe import MAX_BYTES, RecipeBook, RecipesInvalid, built_in, load
+from shared.domain.recipe.book import MAX_BYTES, RecipeBook, RecipesInvalid, built_in, load
 from shared.single_flight import SingleFlight
 
 _FRESH_SECONDS = 20.0

@@ -80,6 +80,22 @@ RequestErrorType = Literal[
     "service_unavailable_error",
 ]
 
+_ERROR_TYPES: dict[int, RequestErrorType] = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "not_found",
+    410: "gone",
+    429: "rate_limit_error",
+    503: "service_unavailable_error",
+    504: "service_unavailable_error",
+}
+"""The type of an error by its status; other statuses from 500 on are `server_error`, the rest are the request's."""
+
+
+def error_type_of(status: int) -> RequestErrorType:
+    return _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
 
 class DropsightError(Exception):
     """The root. Its text is a sentence that a person can act on, and never holds a secret."""
@@ -94,21 +110,21 @@ class TimeIsUp(DropsightError):
 
 
 class RequestRefused(DropsightError):
-    """A refusal of an API request, answered with HTTP `status`."""
+    """A refusal of an API request, answered with HTTP `status`. `type_` is that of the status if left out."""
 
     def __init__(
         self,
         status: int,
-        type_: RequestErrorType,
         code: str,
         message: str,
         *,
         param: str | None = None,
         headers: dict[str, str] | None = None,
+        type_: RequestErrorType | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.type, self.code, self.param = status, type_, code, param
-        self.message = message
+        self.status, self.code, self.message, self.param = status, code, message, param
+        self.type = type_ or error_type_of(status)
         self.headers = headers or {}
 
 
@@ -116,7 +132,7 @@ class FieldRefused(RequestRefused):
     """An answer of 422 that names the field of the request, `param`."""
 
     def __init__(self, param: str, message: str, code: str = "invalid_param") -> None:
-        super().__init__(422, "invalid_request_error", code, message, param=param)
+        super().__init__(422, code, message, param=param)
 
 
 class TaskFailure(DropsightError):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from shared.domain.answer.response import Json
-from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, Step
 from shared.domain.recipe.question import Question
 from shared.domain.recipe.snapshot import questions_of
 from shared.domain.recipe.wire import unstructured

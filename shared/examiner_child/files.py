@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shared.sized_stream import ReadableStream
+from shared.sized_stream import RangeStream, ReadableStream
 
 _BLOCK = 256 << 10
 _MAX_BLOCKS_AT_ONCE = 16
@@ -13,7 +13,7 @@ _MAX_BLOCKS_AT_ONCE = 16
 _CACHED_BYTES = 48 << 20
 
 
-class ExaminedFile(ReadableStream):
+class ExaminedFile(RangeStream):
     """A read-only file of `size` bytes, read by `fetch(offset, length)` in few and large pieces.
 
     `unavailable` becomes true once a range cannot be read: the libraries turn read errors into errors of their own, or
@@ -26,12 +26,6 @@ class ExaminedFile(ReadableStream):
         self._blocks: dict[int, bytes] = {}
         self._next_block, self._run = 0, 1
         self.unavailable = False
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.range(self._at, len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
 
     def range(self, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from `offset`: fewer where the file ends, none outside of it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from functools import partial
-from typing import Any, BinaryIO, cast
+from importlib import import_module
+from typing import Any
 
 from shared.domain.media import InMemory, MediaType, identify
 from shared.domain.media.kinds import Format
@@ -16,6 +17,16 @@ from shared.sandbox_child import SourceFile
 
 _WHOLE_BYTES = 128 << 20
 """Files of formats that are read whole may have so many bytes."""
+_READERS: dict[Format, str] = {
+    "word": "word:extract_word", "slides": "slides:extract_slides", "sheets": "sheets:extract_sheets",
+    "opendocument": "opendocument:extract_opendocument", "book": "book:extract_book",
+    "outlook": "outlook:extract_outlook", "mail": "mail:extract_mail", "rich-text": "rich_text:extract_rich_text",
+    "heif-sequence": "sequences:render_sequence",
+}  # fmt: skip
+"""The function that reads a format, by its module; all others are pictures."""
+_READ_IN_PARTS = ("word", "slides", "sheets", "opendocument", "book", "outlook")
+"""Formats whose readers take an open file; the others take all bytes."""
+_WITH_ATTACHMENTS = ("mail", "outlook")
 _MAX_DEPTH = 2
 """Documents within mails within mails that are taken apart."""
 
@@ -43,55 +54,11 @@ def extract(arguments: dict[str, Any], payload: bytes, source: SourceFile | None
 
 def _extract(kind: MediaType, file: ExaminedFile, document: Document, *, depth: int) -> None:
     # Each library is loaded by the first document that needs it.
-    buffered = cast(BinaryIO, io.BufferedReader(file, 64 << 10))
-    attach = partial(_attach, depth=depth + 1)
-    match kind.format:
-        case "word":
-            from shared.extractor_child.word import extract_word
-
-            extract_word(buffered, document)
-        case "slides":
-            from shared.extractor_child.slides import extract_slides
-
-            extract_slides(buffered, document)
-        case "sheets":
-            from shared.extractor_child.sheets import extract_sheets
-
-            extract_sheets(buffered, document)
-        case "opendocument":
-            from shared.extractor_child.opendocument import extract_opendocument
-
-            extract_opendocument(buffered, document)
-        case "book":
-            from shared.extractor_child.book import extract_book
-
-            extract_book(buffered, document)
-        case "outlook":
-            from shared.extractor_child.outlook import extract_outlook
-
-            extract_outlook(buffered, document, attach)
-        case _:
-            _extract_whole(kind.format, _whole(file), document, depth=depth)
-
-
-def _extract_whole(layout: Format, data: bytes, document: Document, *, depth: int) -> None:
-    match layout:
-        case "mail":
-            from shared.extractor_child.mail import extract_mail
-
-            extract_mail(data, document, partial(_attach, depth=depth + 1))
-        case "rich-text":
-            from shared.extractor_child.rich_text import extract_rich_text
-
-            extract_rich_text(data, document)
-        case "heif-sequence":
-            from shared.extractor_child.sequences import render_sequence
-
-            render_sequence(data, document)
-        case _:
-            from shared.extractor_child.pictures import render
-
-            render(document, data)
+    module, name = _READERS.get(kind.format, "pictures:render").split(":")
+    read = getattr(import_module(f"shared.extractor_child.{module}"), name)
+    opened = io.BufferedReader(file, 64 << 10) if kind.format in _READ_IN_PARTS else _whole(file)
+    attach = [partial(_attach, depth=depth + 1)] if kind.format in _WITH_ATTACHMENTS else []
+    read(opened, document, *attach)
 
 
 def _whole(file: ExaminedFile) -> bytes:

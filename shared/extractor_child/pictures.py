@@ -46,7 +46,7 @@ def add_picture(document: Document, data: bytes, title: str) -> str:
         return document.leave_out(title)
 
 
-def render(document: Document, data: bytes) -> None:
+def render(data: bytes, document: Document) -> None:
     """Add every page of a picture; of an animated picture, up to 16 frames."""
     try:
         with opened(data) as image:

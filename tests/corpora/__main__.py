@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media import Facts, MediaType, check, identify
 from shared.examiner import Examiner, Threaded
 from shared.sandbox import Sandbox
@@ -77,8 +78,11 @@ def _compared(file: Path, facts: Facts) -> tuple[str, str]:
         case "audio" | "video":
             return _against(facts, facts.duration, reference_seconds(file), exact=False)
         case _:
-            refusal = check(facts)
-            return ("refused as damaged", refusal.message) if refusal else ("taken without a reference", "")
+            try:
+                check(facts)
+            except PermanentFailure as refused:
+                return "refused as damaged", refused.message
+            return "taken without a reference", ""
 
 
 def _against(facts: Facts, found: float | None, reference: float | None, *, exact: bool) -> tuple[str, str]:

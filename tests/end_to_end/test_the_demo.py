@@ -13,7 +13,7 @@ import pytest
 
 from local.commands.demo import main
 from local.demo_examples import EXAMPLES, SAMPLES, plan_drops
-from shared.domain.recipe import BUILT_IN, check
+from shared.domain.recipe.book import BUILT_IN, check
 from tests import machine
 from tests.running import ROOT, Json, Running
 

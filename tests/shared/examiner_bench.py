@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media import HEAD, Facts, MediaType, Refusal, check, sniff
 from shared.examiner import WHOLE_BYTES, Examiner
 from shared.sandbox import RangeSource, Sandbox
@@ -55,13 +56,17 @@ class Bench:
         source = Counted(source) if isinstance(source, bytes) else source
         return self._runner.run(self._examiner.examine(source, kind, whole_bytes=whole_bytes))
 
-    def judge(self, data: bytes, name: str) -> tuple[Facts | None, Refusal | None]:
+    def judge(self, data: bytes, name: str) -> tuple[Facts | None, Refusal | PermanentFailure | None]:
         """What becomes of a file, from its first bytes on."""
         kind = sniff(data[:HEAD], name, "application/octet-stream")
         if isinstance(kind, Refusal):
             return None, kind
         facts = self.examine(data, kind)
-        return facts, check(facts)
+        try:
+            check(facts)
+        except PermanentFailure as refused:
+            return facts, refused
+        return facts, None
 
     def close(self) -> None:
         self._runner.run(self.sandbox.close())

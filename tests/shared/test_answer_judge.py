@@ -13,7 +13,7 @@ import pytest
 
 from shared.answer_judge import AnswerJudge
 from shared.domain.answer.response import Json
-from shared.domain.checks import AskAgain, CompleteAnswer, Failed, next_step
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, next_step
 from shared.sandbox import Sandbox
 from tests.shared.domain.request.hostile_schemas import doubling, nested_twice
 

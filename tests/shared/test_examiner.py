@@ -57,12 +57,12 @@ async def test_a_file_that_harms_its_parser_is_refused_and_the_next_is_examined(
     bad, good = await asyncio.gather(
         harmed.examine(Counted(SPEECH), WAV, seconds=1.0), Examiner(sandbox).examine(Counted(SPEECH), WAV)
     )
-    refusal = check(bad)
-    assert refusal is not None
-    assert refusal.code == "file_processing_failed"
-    assert says in refusal.message
-    assert "upload" in refusal.message
-    assert check(good) is None
+    with pytest.raises(PermanentFailure) as refused:
+        check(bad)
+    assert refused.value.code == "file_processing_failed"
+    assert says in refused.value.message
+    assert "upload" in refused.value.message
+    check(good)
     assert good.duration == pytest.approx(7.99, abs=0.01)
 
 
@@ -146,9 +146,9 @@ async def test_a_film_whose_index_is_out_of_sight_is_not_called_damaged(sandbox:
 
 
 async def test_an_empty_file_is_empty(sandbox: Sandbox) -> None:
-    refusal = check(await Examiner(sandbox).examine(Counted(b""), WAV))
-    assert refusal is not None
-    assert refusal.code == "empty_file"
+    with pytest.raises(PermanentFailure) as refused:
+        check(await Examiner(sandbox).examine(Counted(b""), WAV))
+    assert refused.value.code == "empty_file"
 
 
 @pytest.mark.parametrize(

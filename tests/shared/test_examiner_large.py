@@ -39,7 +39,7 @@ def test_a_live_recording_that_is_not_read_whole_is_as_long_as_it_is(
     examiner: Bench, mime: str, container: str, codec: str, options: dict[str, str]
 ) -> None:
     facts = examiner.examine(recording(container, codec, options=options), media_type(mime), whole_bytes=0)
-    assert check(facts) is None
+    check(facts)
     assert facts.duration == pytest.approx(SECONDS, rel=0.01)
     assert not [warning for warning in facts.warnings if "long" in warning]
 
@@ -76,7 +76,7 @@ def test_a_recording_of_two_gigabytes_is_measured_by_its_header_alone(examiner: 
     facts = examiner.examine(source, media_type("audio/wav"))
 
     assert facts.duration == seconds
-    assert check(facts) is None
+    check(facts)
     assert sum(source.reads) <= 8 * MEGABYTE
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.models.catalogue import Model, catalogue, resolve
-from shared.domain.recipe import BUILT_IN
+from shared.domain.recipe.book import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 NAME = re.compile(r"\bgemini-\d+(?:\.\d+)?-[a-z][a-z0-9.-]*[a-z0-9]")

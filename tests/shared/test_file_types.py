@@ -202,7 +202,8 @@ class Office:
         if isinstance(kind, Refusal):
             return data, kind
         facts = self.run(Examiner(self.sandbox).examine(Counted(data), kind))
-        return data, check(facts) or facts
+        check(facts)
+        return data, facts
 
     def sent(self, made: Made) -> list[str]:
         """The types that a file is sent as. Raises `PermanentFailure` where it is found to be unfit."""

@@ -39,12 +39,13 @@ from shared.domain.media.text import encoding_of, kind_by_content
 from shared.domain.media.utf8_conversion import EncodingChecker, encoding_warning
 from shared.domain.models.releases import release
 from shared.domain.outputs import boxes, drawing, markup, subtitles, tables
-from shared.domain.recipe import apply_metadata, book, choose, placeholders
-from shared.domain.recipe.matching import Dropped
-from shared.domain.recipe.object_metadata import METADATA_KEYS
+from shared.domain.recipe import book, placeholders
+from shared.domain.recipe.matching import Dropped, choose
+from shared.domain.recipe.object_metadata import METADATA_KEYS, apply_metadata
 from shared.domain.recipe.toml_lines import lines
-from shared.domain.request import inputs_of, tasks
+from shared.domain.request import tasks
 from shared.domain.request.addresses import refusal
+from shared.domain.request.inputs import inputs_of
 from shared.domain.request.schema import read
 
 LENGTH = 16 << 10

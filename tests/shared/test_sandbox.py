@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.sandbox import RangeUnavailable, Sandbox, SandboxCrashed, SandboxFailure, SandboxOutOfMemory, SandboxTimeout
+from shared.domain.media.random_access import RangeUnavailableError
+from shared.sandbox import Sandbox, SandboxCrashed, SandboxFailure, SandboxOutOfMemory, SandboxTimeout
 
 FUNCTIONS = "tests.shared.sandbox_functions"
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"
@@ -35,7 +36,7 @@ class Locked:
     size = 10
 
     async def read(self, offset: int, length: int) -> bytes:
-        raise RangeUnavailable
+        raise RangeUnavailableError
 
 
 @pytest.fixture

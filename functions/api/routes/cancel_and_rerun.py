@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api.auth import Submitter
-from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, request_body
+from functions.api.openapi_shapes import SUBMITTED, TASK, TaskPath, errors, json_request_body
 from functions.api.request_bodies import bodies
 from functions.api.routes.submit import IdempotencyKey, check, check_rerun, submit_checked
 from functions.api.task_body import find_task, render_for
@@ -18,7 +18,7 @@ from shared import wiring
 from shared.cloud.telemetry import log, log_failure
 from shared.dependencies import ApiDeps
 from shared.domain.errors import RequestRefused
-from shared.domain.request import replace_fields
+from shared.domain.request.schema import replace_fields
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Task
 
@@ -56,7 +56,7 @@ async def cancel(task_id: TaskPath, key: Submitter) -> Response:
     "/v1/tasks/{task_id}/rerun",
     operation_id="rerun",
     responses={200: SUBMITTED, **errors(400, 401, 402, 403, 404, 408, 410, 415, 422, 429)},
-    openapi_extra=request_body("Changes", required=False),
+    openapi_extra=json_request_body("Changes", {"model": "gemini-3.8-flash"}, required=False),
 )
 async def rerun(
     task_id: TaskPath,
@@ -87,5 +87,5 @@ async def _read_request(deps: ApiDeps, task: Task) -> bytes:
     text = await deps.storage.read(source.bucket, source.name, generation=source.generation)
     if text is None:
         message = f"The request behind {task.id} is not there any more. Submit it again."
-        raise RequestRefused(410, "gone", "source_gone", message)
+        raise RequestRefused(410, "source_gone", message)
     return text

@@ -17,17 +17,10 @@ from functions.api.deduplication import submit_once
 from functions.api.follower import Follower, followers
 from functions.api.listing import TaskFilter, list_page
 from functions.api.openai_headers import headers_of
-from functions.api.openai_stream import (
-    DONE,
-    EVENT_STREAM,
-    STREAM_HEADERS,
-    data_block,
-    error_block,
-    stream_items,
-)
+from functions.api.openai_stream import data_block, error_block, stream_items
 from functions.api.openapi_clients import CHAT
 from functions.api.request_bodies import bodies
-from functions.api.routes.stream import HEARTBEAT
+from functions.api.routes.stream import DONE, EVENT_STREAM, HEARTBEAT, STREAM_HEADERS
 from functions.api.routes.submit import Checked, IdempotencyKey, check, submit_within_budget
 from functions.api.waiting import completion_of
 from shared import wiring
@@ -68,14 +61,10 @@ async def chat(request: Request, key: Submitter, idempotency_key: IdempotencyKey
 
 async def _task_of(deps: ApiDeps, request: Request, key: Key, checked: Checked, idempotency_key: str | None) -> Task:
     """Create a task, or return the task of the first attempt if the request is an automatic retry."""
-    if idempotency_key is None and _is_retry(request):
+    # OpenAI's clients count their automatic retries in a header.
+    if idempotency_key is None and request.headers.get("x-stainless-retry-count", "0") not in ("", "0"):
         return await _task_of_retry(deps, key, checked)
     return (await submit_within_budget(deps, key, checked, idempotency_key)).task
-
-
-def _is_retry(request: Request) -> bool:
-    """Return whether the request is an automatic retry of an OpenAI client, which counts retries in a header."""
-    return request.headers.get("x-stainless-retry-count", "0") not in ("", "0")
 
 
 async def _task_of_retry(deps: ApiDeps, key: Key, checked: Checked) -> Task:
@@ -126,4 +115,4 @@ def _refuse_foreign_model(body: Json) -> None:
     is_gemini = name.startswith(("gemini", "gemma", "learnlm"))
     if name and not is_gemini and not isinstance(resolve(name, wiring.api().clock.now().date()), Model):
         message = f"There is no model {name[:128]!r}. GET /v1/models lists them; gemini-3.8-flash is one."
-        raise RequestRefused(404, "not_found", "model_not_found", message, param="model")
+        raise RequestRefused(404, "model_not_found", message, param="model")

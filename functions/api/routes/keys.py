@@ -151,7 +151,7 @@ def _key_of(wanted: NewKey, maker: Key, now: datetime) -> Key:
 def _refuse_excess(key: Key, maker: Key) -> None:
     if (excess := excess_of(key, maker)) is not None:
         field, sentence = excess
-        raise RequestRefused(403, "permission_error", "scope_missing", f"{field}: {sentence}", param=field)
+        raise RequestRefused(403, "scope_missing", f"{field}: {sentence}", param=field)
 
 
 async def _find(key_id: str) -> Key:

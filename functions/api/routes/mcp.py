@@ -61,7 +61,7 @@ async def mcp(request: Request, key: Reader) -> Response:
 async def no_session(key: Reader) -> Response:
     """There is no stream of the server's own messages, and no session to end."""
     message = "POST JSON-RPC messages here: this server has no sessions and sends nothing by itself."
-    raise RequestRefused(405, "invalid_request_error", "method_not_allowed", message, headers={"Allow": "POST"})
+    raise RequestRefused(405, "method_not_allowed", message, headers={"Allow": "POST"})
 
 
 async def _result(deps: ApiDeps, request: Request, key: Key, call: Call) -> Json:
@@ -157,7 +157,7 @@ def _refuse_foreign_page(deps: ApiDeps, request: Request) -> None:
     if origin is None or origin in deps.settings.cors_origins or origin.partition("://")[2] == request.url.netloc:
         return
     message = f"Pages of {origin[:200]} may not call this server: the operator lists those that may."
-    raise RequestRefused(403, "permission_error", "origin_not_allowed", message)
+    raise RequestRefused(403, "origin_not_allowed", message)
 
 
 def _error(id_: Any, code: int, message: str, *, status: int = 200, data: Json | None = None) -> Response:

@@ -50,7 +50,7 @@ async def model(model_id: str, key: Reader) -> Response:
     served = resolve(model_id, wiring.api().clock.now().date())
     if not isinstance(served, Model):
         message = f"There is no model {model_id[:128]!r}. GET /v1/models lists them."
-        raise RequestRefused(404, "not_found", "no_available_model", message, param="model")
+        raise RequestRefused(404, "no_available_model", message, param="model")
     return render_json({**describe_model(served), **as_openai(served)}, _CACHE_CONTROL)
 
 

@@ -31,7 +31,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import RequestRefused
 from shared.domain.media import GEMINI, WHOLE, Family, in_utf_8, kind_of_mime, kind_of_name
 from shared.domain.media.text import encoding_of
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 from shared.domain.request.overrides import find_recipe
 from shared.domain.request.uploads import uploads_folder
 from shared.domain.tasks.access import Key
@@ -63,12 +63,12 @@ async def process(request: Request, key: Submitter, idempotency_key: Idempotency
         # Some versions of Open WebUI recognise the first words and read the file themselves.
         why = f"files of the type {mime[:100] or 'unknown'} are not taken. Name the type in Content-Type"
         message = f"No extractable text: {name}: {why}."
-        raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
+        raise RequestRefused(422, "unsupported_content_type", message)
     stored = await deps.uploads.write(uploads_folder(key.id), _bounded(request), content_type=kind.mime)
     if not stored.size:
         await deps.uploads.delete(stored)
         message = f"No extractable text: {name} is empty (0 bytes)."
-        raise RequestRefused(422, "invalid_request_error", "empty_file", message)
+        raise RequestRefused(422, "empty_file", message)
     if kind.family == "text" and kind.preparation is None:
         return await _plain_text(deps, stored, name)
     try:
@@ -112,7 +112,7 @@ async def _plain_text(deps: ApiDeps, stored: WrittenObject, name: str) -> Respon
     try:
         if stored.size > WHOLE:
             message = f"{name} has {stored.size:,} bytes of text; at most {WHOLE:,} are taken."
-            raise RequestRefused(413, "invalid_request_error", "payload_too_large", message)
+            raise RequestRefused(413, "payload_too_large", message)
         async with _one_text:
             data = await deps.storage.read(stored.bucket, stored.name) or b""
             return await asyncio.to_thread(_document_of_text, data, name)
@@ -124,10 +124,10 @@ def _document_of_text(data: bytes, name: str) -> Response:
     encoding = encoding_of(data)
     if encoding is None:
         message = f"No extractable text: {name} is no text file, as its name or type says."
-        raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
+        raise RequestRefused(422, "unsupported_content_type", message)
     if encoding == "unknown":
         message = f"No extractable text: the encoding of {name} cannot be told. Save it as UTF-8, and upload that."
-        raise RequestRefused(422, "invalid_request_error", "unsupported_content_type", message)
+        raise RequestRefused(422, "unsupported_content_type", message)
     return _document(in_utf_8(data, encoding).decode(), {"source": name}, {})
 
 
@@ -137,7 +137,7 @@ async def _bounded(request: Request) -> AsyncIterator[bytes]:
         size += len(piece)
         if size > GEMINI.file_bytes:
             message = f"The file has more than {GEMINI.file_bytes:,} bytes, which is more than Gemini takes."
-            raise RequestRefused(413, "invalid_request_error", "payload_too_large", message)
+            raise RequestRefused(413, "payload_too_large", message)
         yield piece
 
 

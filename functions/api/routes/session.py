@@ -42,7 +42,8 @@ async def open_session(key: Reader, request: Request) -> Response:
     """Set the cookie with which a browser reads the files of tasks that the key may see, until it is closed."""
     response = _describe(key)
     secret = request.headers["authorization"].partition(" ")[2].strip()
-    response.set_cookie(COOKIE, secret, path=_PATH, httponly=True, samesite="strict", secure=_is_https(request))
+    is_https = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+    response.set_cookie(COOKIE, secret, path=_PATH, httponly=True, samesite="strict", secure=is_https)
     return response
 
 
@@ -65,10 +66,6 @@ def _describe(key: Key) -> Response:
     return render_json(body, "private, no-store")
 
 
-def _is_https(request: Request) -> bool:
-    return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-
-
 def _inboxes_of(key: Key) -> list[Json]:
     """Return the inbox prefixes under which the key may upload: those in both the inbox's prefixes and its sources."""
     places: list[Json] = []
@@ -83,7 +80,7 @@ def _inboxes_of(key: Key) -> list[Json]:
 
 
 def _recipes() -> list[Json]:
-    from shared.domain.recipe import BUILT_IN
+    from shared.domain.recipe.book import BUILT_IN
 
     return [
         {

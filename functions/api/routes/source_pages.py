@@ -78,7 +78,7 @@ async def get_page(
     drawn = await _draw(file, number)
     if not drawn.picture:
         message = f"The document has {drawn.pages} pages; there is no page {number}."
-        raise RequestRefused(404, "not_found", "not_found", message, param="number")
+        raise RequestRefused(404, "not_found", message, param="number")
     return Response(drawn.picture, headers=headers)
 
 
@@ -113,7 +113,7 @@ async def _draw(file: ServedFile, number: int) -> DrawnPage:
         return await _drawer().draw(_Ranges(file), number)
     except PageNotDrawn as error:
         message = f"Page {number or 1} cannot be drawn. {error}"
-        raise RequestRefused(422, "invalid_request_error", "invalid_param", message, param="number") from error
+        raise RequestRefused(422, "invalid_param", message, param="number") from error
 
 
 @cache

@@ -34,9 +34,9 @@ LARGEST_STREAM = 9_500_000
 """Bytes: the platform cuts a streamed answer at 10 MB."""
 _RETRY = b"retry: 2000\n"
 HEARTBEAT = b": ping\n"
-_DONE = b"data: [DONE]\n\n"
-_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-_MEDIA_TYPE = "text/event-stream"
+DONE = b"data: [DONE]\n\n"
+STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+EVENT_STREAM = "text/event-stream"
 
 
 @router.get(
@@ -71,12 +71,12 @@ async def event_stream(deps: ApiDeps, follower: Follower, *, offset: int, header
     if _is_gone(follower.task, deps.clock.now()):
         message = "The stream's chunks are kept for 15 minutes after its end. GET the task for the whole answer."
         link = {"Link": f'</v1/tasks/{follower.task.id}>; rel="alternate"'}
-        raise RequestRefused(410, "gone", "stream_expired", message, headers=link)
+        raise RequestRefused(410, "stream_expired", message, headers=link)
     if request_state().head:
-        return Response(headers={**_HEADERS, **headers}, media_type=_MEDIA_TYPE)
+        return Response(headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)
     if offset > 0 and await _is_past_the_end(follower, offset):
         return Response(status_code=204, headers=headers)
-    return StreamingResponse(events(follower, offset), headers={**_HEADERS, **headers}, media_type=_MEDIA_TYPE)
+    return StreamingResponse(events(follower, offset), headers={**STREAM_HEADERS, **headers}, media_type=EVENT_STREAM)
 
 
 async def events(follower: Follower, offset: int) -> AsyncIterator[bytes]:
@@ -105,7 +105,7 @@ async def _blocks(follower: Follower, offset: int) -> AsyncIterator[bytes]:
             offset += 1
         if follower.task.terminal and follower.is_whole:
             yield format_block("done", follower.closing_chunk())
-            yield _DONE
+            yield DONE
             return
         if (failure := follower.failure) is not None:
             yield _error_block(failure.code, failure.message)

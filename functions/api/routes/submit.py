@@ -16,7 +16,7 @@ from functions.api.auth import Submitter, require_scope
 from functions.api.daily_budgets import budgets
 from functions.api.follower import followers
 from functions.api.json_body import encode_json
-from functions.api.openapi_shapes import SUBMITTED, errors, request_body
+from functions.api.openapi_shapes import SUBMITTED, errors, submission_body
 from functions.api.request_bodies import bodies
 from functions.api.routes.stream import event_stream
 from functions.api.waiting import completion_of
@@ -24,20 +24,13 @@ from shared import wiring
 from shared.cloud.outbound import refusal_of, refuse_callback
 from shared.dependencies import ApiDeps
 from shared.domain.errors import FieldRefused, RequestRefused
-from shared.domain.request import (
-    Input,
-    Remote,
-    StoredInput,
-    Submission,
-    digest_of,
-    inputs_of,
-    read_and_check,
-    resolve_rerun,
-)
+from shared.domain.request.inputs import Input, Remote, StoredInput, inputs_of
 from shared.domain.request.overrides import CACHED_CONTENT
-from shared.domain.request.schema import payload_digest, refuse_on_error
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import Submission, digest_of, payload_digest, refuse_on_error
 from shared.domain.request.tasks import asked_lately
 from shared.domain.request.uploads import is_own_upload
+from shared.domain.request.validation import read_and_check
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Ran, Task
 from shared.domain.tasks.view import public
@@ -68,7 +61,7 @@ class Checked(NamedTuple):
     "/v1/llm/generations",
     operation_id="submit",
     responses={200: SUBMITTED, **errors(400, 401, 402, 403, 408, 410, 415, 422, 429)},
-    openapi_extra=request_body("Submission", required=True),
+    openapi_extra=submission_body(),
 )
 async def submit(
     request: Request,
@@ -183,7 +176,7 @@ def _cache_refusal(key: Key) -> RequestRefused:
         f"{CACHED_CONTENT}: a cache may hold anyone's files, so only keys with the scope operate may name one. This "
         f"key has the scopes {', '.join(key.scopes)}. Send the files: Dropsight makes caches itself where they pay."
     )
-    return RequestRefused(403, "permission_error", "scope_missing", message, param=CACHED_CONTENT)
+    return RequestRefused(403, "scope_missing", message, param=CACHED_CONTENT)
 
 
 def _read(text: bytes, today: date) -> Checked:
@@ -214,7 +207,7 @@ def _refuse_forbidden(deps: ApiDeps, key: Key, checked: Checked) -> None:
             if file.bucket in own or not key.covers(file.uri):
                 sources = ", ".join(key.sources) or "none"
                 message = f"{file.param}: this key may not name {file.uri}. Its sources: {sources}."
-                raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=file.param)
+                raise RequestRefused(403, "source_not_allowed", message, param=file.param)
     url = checked.submission.callback_url
     if url is None:
         return

@@ -20,7 +20,8 @@ from shared import wiring
 from shared.cloud.storage import StoredObject
 from shared.dependencies import ApiDeps
 from shared.domain.errors import RequestRefused
-from shared.domain.request import Inline, Remote, StoredInput, inputs_of, read
+from shared.domain.request.inputs import Inline, Remote, StoredInput, inputs_of
+from shared.domain.request.schema import read
 from shared.domain.tasks.access import Key
 from shared.domain.tasks.task import Task
 
@@ -180,9 +181,7 @@ def _serve(
         part = requested_range(range_header, file.size) if if_range in (None, etag) else None
     except ValueError as error:
         refused = {"Content-Range": f"bytes */{file.size}"}
-        raise RequestRefused(
-            416, "invalid_request_error", "invalid_param", f"Range: {error}.", param="Range", headers=refused
-        ) from error
+        raise RequestRefused(416, "invalid_param", f"Range: {error}.", param="Range", headers=refused) from error
     if part is None:
         start, end, status = 0, file.size, 200
     else:
@@ -205,4 +204,4 @@ async def _pieces(file: ServedFile, start: int, end: int) -> AsyncIterator[bytes
 
 
 def _gone(message: str) -> RequestRefused:
-    return RequestRefused(410, "gone", "source_gone", message)
+    return RequestRefused(410, "source_gone", message)

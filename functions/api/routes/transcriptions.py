@@ -20,17 +20,9 @@ from functions.api.auth import Submitter, require_scope
 from functions.api.deduplication import submit_once
 from functions.api.follower import Follower, followers
 from functions.api.openai_headers import headers_of
-from functions.api.openai_stream import (
-    DONE,
-    EVENT_STREAM,
-    STREAM_HEADERS,
-    StreamItem,
-    error_block,
-    event_block,
-    stream_items,
-)
+from functions.api.openai_stream import StreamItem, error_block, event_block, stream_items
 from functions.api.openapi_clients import TRANSCRIPTION
-from functions.api.routes.stream import HEARTBEAT, HEARTBEAT_SECONDS
+from functions.api.routes.stream import DONE, EVENT_STREAM, HEARTBEAT, HEARTBEAT_SECONDS, STREAM_HEADERS
 from functions.api.routes.submit import IdempotencyKey, check
 from functions.api.task_body import render_task
 from functions.api.waiting import completion_of, wait_for_end
@@ -119,7 +111,7 @@ def _recording_named(field: str) -> Iterator[None]:
         param = field if refused.param in _RECORDING else refused.param
         message = _NAMED_FIRST.sub(field, refused.message)
         raise RequestRefused(
-            refused.status, refused.type, refused.code, message, param=param, headers=refused.headers
+            refused.status, refused.code, message, param=param, headers=refused.headers, type_=refused.type
         ) from refused
 
 

@@ -95,7 +95,7 @@ def _choose_inbox(deps: ApiDeps, key: Key, upload: Upload) -> str:
         sources = ", ".join(key.sources) or "none"
         place = f"gs://{upload.inbox or '…'}/{upload.name}"
         message = f"This key may not upload {place}: it is under none of its sources that are inboxes ({sources})."
-        raise RequestRefused(403, "permission_error", "source_not_allowed", message, param="name")
+        raise RequestRefused(403, "source_not_allowed", message, param="name")
     if not _is_possible(upload.name):
         raise FieldRefused("name", "name: Cloud Storage has no object of such a name.")
     if not any(upload.name.startswith(prefix) for prefix in inboxes[bucket].prefixes):

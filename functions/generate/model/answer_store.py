@@ -25,19 +25,13 @@ _CLOSED = "-closed"
 
 async def store_answer(deps: GenerateDeps, lease: Lease, number: int, record: Json) -> None:
     """Store the record of round `number`; return once it is durable."""
-    encoded = await off_loop(_encoded, record)
-    name = f"{lease.token:06d}-{number:03d}"
-    while not (
-        await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
-    ):
+    while not await _store(deps, lease, number, record):
         await deps.clock.sleep(_PAUSE_SECONDS)
 
 
 async def store_segment(deps: GenerateDeps, lease: Lease, number: int, segment: int, record: Json) -> bool:
     """Store a part of the answer to round `number` that is still coming; return whether it is durable."""
-    encoded = await off_loop(_encoded, record)
-    name = f"{lease.token:06d}-{number:03d}-{segment:04d}"
-    return await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
+    return await _store(deps, lease, number, record, ending=f"-{segment:04d}")
 
 
 async def store_closed_answer(deps: GenerateDeps, lease: Lease, number: int, record: Json, *, progress: bool) -> bool:
@@ -45,9 +39,7 @@ async def store_closed_answer(deps: GenerateDeps, lease: Lease, number: int, rec
 
     `progress`: whether a later claim can go on from it.
     """
-    encoded = await off_loop(_encoded, record)
-    name = f"{lease.token:06d}-{number:03d}{'' if progress else _CLOSED}"
-    return await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
+    return await _store(deps, lease, number, record, ending="" if progress else _CLOSED)
 
 
 async def has_progressed(deps: GenerateDeps, task: Task, *, claims: int) -> bool:
@@ -80,6 +72,12 @@ def _encoded(record: Json) -> bytes:
         return json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return json.dumps(record).encode()
+
+
+async def _store(deps: GenerateDeps, lease: Lease, number: int, record: Json, *, ending: str = "") -> bool:
+    encoded = await off_loop(_encoded, record)
+    name = f"{lease.token:06d}-{number:03d}{ending}"
+    return await _in_storage(deps, lease.task, name, encoded) or await _in_firestore(deps, lease.task, name, encoded)
 
 
 async def _in_storage(deps: GenerateDeps, task: Task, name: str, encoded: bytes) -> bool:

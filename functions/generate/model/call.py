@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple, cast
@@ -14,13 +14,13 @@ from pydantic import JsonValue
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import store_answer, store_closed_answer
 from functions.generate.model.context_cache import prolong, retire_cache
+from functions.generate.model.loop_cut import cut_at_loops
 from functions.generate.model.segments import Segments
 from functions.generate.model.service_tier import flex_refusals_named
 from functions.generate.model.stream_chunks import ChunkWriter, writing_chunks
 from functions.generate.postponement import leave_throttle_note
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
-from shared.domain.answer import response as answer
 from shared.domain.answer.continuation import (
     Origin,
     broken_off,
@@ -31,8 +31,6 @@ from shared.domain.answer.continuation import (
     joined_call,
 )
 from shared.domain.answer.response import Json
-from shared.domain.checks.loop_watch import LoopWatch
-from shared.domain.checks.rounds import cut_in_loop
 from shared.domain.errors import (
     Blocked,
     ConnectionBroken,
@@ -46,7 +44,6 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.models.catalogue import Model, UnknownName, resolve
-from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 from shared.domain.money.budgets import prompt_characters
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.cached_content import body_naming_cache
@@ -144,7 +141,7 @@ async def _listen(deps: GenerateDeps, lease: Lease, call: _Call, readers: ChunkW
         with lease.timed("model"):
             async with aclosing(cut_at_loops(flex_refusals_named(_answer(deps, lease, question), question))) as pieces:
                 async for piece in pieces:
-                    await call.segments.add(call.with_origin(piece))
+                    await call.segments.add({**piece, **call.origin})
                     readers.add(piece)
                     await readers.mark_resumable()
     except asyncio.CancelledError:
@@ -219,7 +216,7 @@ class _Call:
         self.question = question
         self._deps, self._lease, self._number, self._began = deps, lease, number, deps.clock.now()
         self._after_break = going_on is not None and going_on.after_break
-        self._origin: Json = {"resumedFrom": going_on.origin._asdict()} if going_on is not None else {}
+        self.origin: Json = {"resumedFrom": going_on.origin._asdict()} if going_on is not None else {}
         self._head: Json = {
             "task": lease.task.id,
             "claim": lease.token,
@@ -231,9 +228,6 @@ class _Call:
             "characters": prompt_characters(question.body),
         }
         self.segments = Segments(deps, lease, number, self._head)
-
-    def with_origin(self, piece: Json) -> Json:
-        return {**piece, **self._origin}
 
     async def store_broken(self) -> Json | None:
         """Store a broken stream up to its last token; return the record, or None without a token."""
@@ -248,7 +242,7 @@ class _Call:
         return record
 
     async def store_whole(self) -> Json:
-        return await self._store({**await off_loop(joined_call, self.segments.pieces), **self._origin})
+        return await self._store({**await off_loop(joined_call, self.segments.pieces), **self.origin})
 
     async def store_closed(self) -> None:
         """Store the pieces of a call that was stopped or broke off, in one try, and enter the call in the ledger.
@@ -274,7 +268,10 @@ class _Call:
         record = self._enter(response)
         with lease.timed("store"):
             if self.question.makes is not None:
-                record["response"] = response = await _store_pieces(deps, lease, self._number, response)
+                # Loaded where it is used: most instances never make anything but words.
+                from functions.generate.model.made_store import store_pieces
+
+                record["response"] = response = await store_pieces(deps, lease, self._number, response)
             lease.answering = False
             await store_answer(deps, lease, self._number, record)
         if is_resumable(response):
@@ -287,13 +284,6 @@ class _Call:
         record: Json = {**self._head, "response": response, "seconds": seconds}
         self._lease.calls = [*(self._lease.calls or ()), call_of(record)]
         return record
-
-
-async def _store_pieces(deps: GenerateDeps, lease: Lease, number: int, response: Json) -> Json:
-    # Loaded where it is used: most instances never make anything but words.
-    from functions.generate.model.made_store import store_pieces
-
-    return await store_pieces(deps, lease, number, response)
 
 
 async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> AsyncIterator[Json]:
@@ -315,20 +305,6 @@ async def _answer(deps: GenerateDeps, lease: Lease, question: Question) -> Async
             return
     async for piece in _streamed(deps, lease, question.model, question.body):
         yield piece
-
-
-async def cut_at_loops(pieces: AsyncGenerator[Json]) -> AsyncGenerator[Json]:
-    """Yield an answer's pieces. If it repeats itself in a loop, yield a piece that says so, and close the stream."""
-    watch, characters = LoopWatch(), 0
-    async with aclosing(pieces):
-        async for piece in pieces:
-            yield piece
-            text = "".join(answer.text(candidate) for candidate in answer.candidates(piece)[:1])
-            characters += len(text)
-            if (phrase := watch.add(text)) is not None:
-                log("WARNING", "loop_cut", "the answer repeats itself over and over: its stream was closed")
-                yield cut_in_loop(phrase, characters // CHARACTERS_PER_TOKEN)
-                return
 
 
 def _streamed(deps: GenerateDeps, lease: Lease, model: str, body: Json) -> AsyncIterator[Json]:

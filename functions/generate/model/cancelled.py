@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from functions.generate.lease import Lease
 from functions.generate.model.answer_store import load_answers
-from functions.generate.model.spending import earlier_reservation, ledger_with_lost_call
+from functions.generate.model.spending import earlier_reservation, end_reservation, ledger_with_lost_call
 from shared.cloud.firestore import Stored
-from shared.cloud.telemetry import log_failure
+from shared.cloud.telemetry import log, log_failure
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.continuation import billed_records
+from shared.domain.errors import LeaseLost
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.calls import Call, call_of
 from shared.domain.money.ledger import Late, LostCalls, late_calls, money_warnings, usage_of
@@ -68,8 +69,9 @@ def _with_usage(deps: GenerateDeps, task: Task, calls: Sequence[Call], lost: Los
     return task.model_copy(update={"usage": usage, "ledger": ledger, "warnings": warnings})
 
 
-async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
+async def end_lost_claim(deps: GenerateDeps, lease: Lease, lost_lease: LeaseLost) -> None:
     """Count the calls and end the reservation of a claim that was lost, if its task has ended meanwhile."""
+    log("INFO", "lease_lost", str(lost_lease), task=lease.task.id)
     try:
         stored = await deps.tasks.get(lease.task.id)
         if stored is not None and stored.task.is_cancelled:
@@ -78,8 +80,6 @@ async def end_lost_claim(deps: GenerateDeps, lease: Lease) -> None:
             lost = ledger_with_lost_call(deps, lease.task, lease.ledger).lost if was_cut_off else None
             await count_calls(deps, stored, reserved=lease.reserved, lost=lost)
         if lease.reserved is not None and (stored is None or stored.task.terminal):
-            batch = deps.tasks.client.batch()
-            deps.reservations.settle(batch, lease.reserved, lease.task.key)
-            await batch.commit()
+            await end_reservation(deps, lease.task, lease.reserved)
     except Exception as error:  # The reservation ends with the day.
         log_failure("lost_claim_not_counted", error, task=lease.task.id)

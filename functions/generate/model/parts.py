@@ -15,7 +15,7 @@ from functions.generate.model.rounds import ask_questions, step_of
 from functions.generate.question.split import AskedInParts
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
-from shared.domain.checks import CompleteAnswer, Failed
+from shared.domain.checks.rounds import CompleteAnswer, Failed
 from shared.domain.errors import PermanentFailure
 from shared.domain.recipe.question import Question
 from shared.domain.splitting.plan import part_name

@@ -34,7 +34,7 @@ from shared.domain.answer.continuation import (
 from shared.domain.answer.made import step_of_making
 from shared.domain.answer.response import Json
 from shared.domain.answer.words import write_transcript
-from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, Step
 from shared.domain.money.calls import call_of
 from shared.domain.recipe.question import Question
 from shared.domain.service_errors import TokenRefused

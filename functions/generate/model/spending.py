@@ -129,14 +129,19 @@ async def earlier_reservation(deps: GenerateDeps, task: Task) -> date | None:
         return None
 
 
+async def end_reservation(deps: GenerateDeps, task: Task, day: date) -> None:
+    """End the task's reservation of this day."""
+    batch = deps.tasks.client.batch()
+    deps.reservations.settle(batch, day, task.key)
+    await batch.commit()
+
+
 async def end_earlier_reservation(deps: GenerateDeps, task: Task) -> None:
     """End a reservation that some try of the task has left behind, of which no more is to be spent."""
     reserved = await earlier_reservation(deps, task)
     if reserved is None:
         return
-    batch = deps.tasks.client.batch()
-    deps.reservations.settle(batch, reserved, task.key)
     try:
-        await batch.commit()
+        await end_reservation(deps, task, reserved)
     except Exception as error:  # It ends with the day; the import's own error matters more.
         log_failure("reservation_not_ended", error, service="Firestore", task=task.id)

@@ -16,7 +16,7 @@ from functions.generate.model.call import model_notices, refuse_if_throttled, re
 from functions.generate.model.context_cache import cacheable
 from functions.generate.model.spending import media_tokens
 from functions.generate.question.model_checks import count_tokens_if_nearly_full, known_model, refuse_if_too_long
-from functions.generate.question.parts import UploadPart, identities, parts_of_object
+from functions.generate.question.parts import ExaminedObject, UploadPart, identities, parts_of_object
 from functions.generate.question.split import AskedInParts, RecipeQuestions, SplitObject, without_evidence
 from functions.generate.question.upload import (
     examine_object,
@@ -27,40 +27,27 @@ from functions.generate.question.upload import (
     wait_until_active,
 )
 from shared.cloud.object_stream import SMALL_BYTES, SourceVanished
-from shared.cloud.storage import StoredObject
 from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts
 from shared.domain.models.catalogue import Model, find_model, ignored_parameters
-from shared.domain.recipe import (
-    Dropped,
-    Missing,
-    PreparedFile,
-    Range,
-    Recipe,
-    apply_metadata,
-    choose,
-    fill,
-    misfits,
-    request,
-    shown_part,
-)
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import misfits, shown_part
 from shared.domain.recipe.making import method_of
+from shared.domain.recipe.matching import Dropped, choose
+from shared.domain.recipe.object_metadata import apply_metadata
+from shared.domain.recipe.placeholders import Missing, fill
 from shared.domain.recipe.question import About, Question
+from shared.domain.recipe.wire import PreparedFile, request
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.bundle_documents import is_document_of, parent_of
 from shared.domain.tasks.task import GeminiFile, Ran, Task
 from shared.examiner import Threaded
 
 
-class _Part(NamedTuple):
-    stored: StoredObject
-    facts: Facts
-
-
 class _Prepared(NamedTuple):
-    parts: list[_Part]
+    parts: list[ExaminedObject]
     sent: list[list[UploadPart]]
     """What is sent of each part."""
     files: list[GeminiFile]
@@ -79,7 +66,7 @@ async def questions_of_object(
     source = lease.task.source
     try:
         stored = await readable_object(deps, source, lease.stop)
-        first = _Part(stored, await examine_object(deps, stored, divisible=True))
+        first = ExaminedObject(stored, await examine_object(deps, stored, divisible=True))
         dropped = _as_dropped(first)
         if ran is None:
             recipe, ran, warnings = await _choose_recipe(deps, lease.task, dropped)
@@ -106,7 +93,7 @@ async def questions_of_object(
         if splitting or pictures or (was_split and not is_made_of_text):
             noticed = (*noticed, *_remarks(first, [], of_source=True), *without_evidence(filled))
             filled = filled.model_copy(update={"evidence": False})
-            written = RecipeQuestions(partial(_fill_for, dropped), today)
+            written = RecipeQuestions(lambda prompt, range_: fill(prompt, dropped, range_), today)
             still_there = partial(require_live_object, deps, source)
             split = SplitObject(deps, lease, stored, first.facts, filled, written, still_there, ran, model, noticed)
             split.pictures = pictures or None
@@ -130,12 +117,12 @@ async def questions_of_object(
     return questions
 
 
-def _was_uploaded_at_once(parts: list[_Part], uploaded: list[GeminiFile]) -> bool:
+def _was_uploaded_at_once(parts: list[ExaminedObject], uploaded: list[GeminiFile]) -> bool:
     """Return whether so little time has passed since the object was looked up that it need not be looked up again."""
     return all(part.stored.size <= SMALL_BYTES for part in parts) and all(file.active for file in uploaded)
 
 
-async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: _Part) -> frozenset[int]:
+async def _pages_to_count(deps: GenerateDeps, recipe: Recipe, first: ExaminedObject) -> frozenset[int]:
     """Return the pages without text, if the model has to count the rows: most pages are pictures. Companions are not
     counted.
 
@@ -159,7 +146,7 @@ async def _made_text(
     recipe: Recipe,
     ran: Ran,
     prompt: str,
-    first: _Part,
+    first: ExaminedObject,
     sent: list[UploadPart],
     model: Model | None,
     noticed: tuple[str, ...],
@@ -175,7 +162,7 @@ async def _made_text(
 
 
 async def _upload(
-    deps: GenerateDeps, lease: Lease, parts: list[_Part], sent: list[list[UploadPart]]
+    deps: GenerateDeps, lease: Lease, parts: list[ExaminedObject], sent: list[list[UploadPart]]
 ) -> list[GeminiFile]:
     """Upload the files and free their bytes. The files may not be ACTIVE yet."""
     files: list[GeminiFile] = []
@@ -230,12 +217,7 @@ def _fill(prompt: str, dropped: Dropped, recipe: Recipe) -> str:
         raise PermanentFailure("invalid_param", f"Recipe {recipe.name}: {error}.") from error
 
 
-def _fill_for(dropped: Dropped, prompt: str, range_: Range | None) -> str:
-    """Fill in a prompt about a part; `_fill` has found nothing missing."""
-    return fill(prompt, dropped, range_)
-
-
-async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
+async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> ExaminedObject:
     """Find and examine another object of the same inbox. Raises `PermanentFailure` if it is missing."""
     bucket = task.source.bucket
     stored = await deps.storage.stat(bucket, name)
@@ -243,7 +225,7 @@ async def _find_companion(deps: GenerateDeps, task: Task, name: str) -> _Part:
         raise PermanentFailure("source_gone", f"gs://{bucket}/{name}, which is to be sent along, is not there.")
     try:
         stored = await deps.storage.readable(stored)
-        return _Part(stored, await examine_object(deps, stored))
+        return ExaminedObject(stored, await examine_object(deps, stored))
     except PermanentFailure as failure:
         raise PermanentFailure(failure.code, f"gs://{bucket}/{name}: {failure.message}") from failure
 
@@ -264,8 +246,7 @@ def _refuse_misfits(
             raise PermanentFailure("invalid_param", f"There is nothing to ask about: {missed}.")
     if splitting:
         return
-    if refusal := media.check(files[0]):
-        raise PermanentFailure(refusal.code, refusal.message)
+    media.check(files[0])
     if recipe.makes != "embedding":
         # Vectors are made of a file's text window by window, and of its pages one by one.
         refuse_if_too_long(visible_parts, find_model(recipe.model, today), recipe.media_resolution)
@@ -320,7 +301,7 @@ def _sources(prepared: _Prepared) -> tuple[str, ...]:
     return tuple(name for part, sent in pairs for name in identities(part.stored.identity, sent))
 
 
-def _as_dropped(part: _Part) -> Dropped:
+def _as_dropped(part: ExaminedObject) -> Dropped:
     stored, kind = part.stored, part.facts.media_type
     return Dropped(
         bucket=stored.bucket,
@@ -333,6 +314,6 @@ def _as_dropped(part: _Part) -> Dropped:
     )
 
 
-def _remarks(part: _Part, sent: list[UploadPart], *, of_source: bool) -> list[str]:
+def _remarks(part: ExaminedObject, sent: list[UploadPart], *, of_source: bool) -> list[str]:
     remarks = [*file_warnings(part.facts), *(note for file in sent for note in file.notes)]
     return [remark if of_source else f"{part.stored.name}: {remark}" for remark in remarks]

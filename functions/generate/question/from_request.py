@@ -21,12 +21,17 @@ from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
 from shared.domain.errors import FailureCode, PermanentFailure, RequestRefused
 from shared.domain.models.comparison import are_different
-from shared.domain.recipe import PreparedFile, Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.making import method_of
 from shared.domain.recipe.question import About, Question, questions_for_answers
-from shared.domain.request import LARGEST_BODY, ResolvedRequest, StoredInput, body, read_and_check
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.inputs import StoredInput
 from shared.domain.request.overrides import CACHED_CONTENT
+from shared.domain.request.schema import LARGEST_BODY
+from shared.domain.request.to_recipe import ResolvedRequest
 from shared.domain.request.uploads import is_own_upload
+from shared.domain.request.validation import read_and_check
+from shared.domain.request.wire import body
 from shared.domain.tasks.task import Ran, Task
 
 
@@ -174,7 +179,7 @@ def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) 
     settings, is_manifest = deps.settings, task.source.kind == "manifest"
     if is_manifest and request.submission.google.cached_content is not None:
         message = f"{CACHED_CONTENT}: a cache may hold anyone's files, so manifests may not name one. Name the files."
-        raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=CACHED_CONTENT)
+        raise RequestRefused(403, "source_not_allowed", message, param=CACHED_CONTENT)
     own = (settings.requests_bucket, settings.results_bucket, settings.source_bucket)
     allowed = settings.manifest_sources.get(task.owner.partition(":")[2], ()) or ("\0",)
     for file in request.inputs:
@@ -184,7 +189,7 @@ def _refuse_forbidden(deps: GenerateDeps, task: Task, request: ResolvedRequest) 
             continue
         if isinstance(file, StoredInput) and (file.bucket in own or (is_manifest and not file.uri.startswith(allowed))):
             message = f"{file.param}: manifests of {task.owner} may not name {file.uri}."
-            raise RequestRefused(403, "permission_error", "source_not_allowed", message, param=file.param)
+            raise RequestRefused(403, "source_not_allowed", message, param=file.param)
     if is_manifest and (url := request.submission.callback_url):
         refuse_callback(url, request.submission.callback_auth, allow_loopback=settings.allow_loopback)
 

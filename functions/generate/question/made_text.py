@@ -25,17 +25,18 @@ from functions.generate.question.shown_pages import (
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.checks.rows import named_pages
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import Facts, InMemory
 from shared.domain.models.catalogue import Model
 from shared.domain.models.prices import InputKind
-from shared.domain.recipe import Recipe, RecipeQuestion, generation_config
+from shared.domain.recipe.definition import Recipe, RecipeQuestion
 from shared.domain.recipe.making import embedding_body, speech_contents
 from shared.domain.recipe.question import About, Question, Window
+from shared.domain.recipe.wire import generation_config
 from shared.domain.splitting.plan import Part, Span, part_name
-from shared.domain.splitting.text_cuts import Cut, cut_by_bytes, cut_by_characters
+from shared.domain.splitting.text_cuts import cut_by_bytes, cut_by_characters
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import Ran
 from shared.examiner import Threaded
@@ -204,7 +205,9 @@ class MadeText:
         body: Json
         if recipe.embedding is not None:
             cuts = cut_by_characters(text, _window(recipe, self.model))
-            windows = tuple(_window_of(text, cut, start) for cut in cuts)
+            windows = tuple(
+                Window(start=first + start, end=last + start, text=text[first:last].strip()) for first, last in cuts
+            )
             body = embedding_body(recipe.embedding, recipe.model, [window.text for window in windows])
         else:
             config = generation_config(recipe, recipe.questions[0])
@@ -235,10 +238,6 @@ class MadeText:
             windows=windows,
             media=media or {},
         )
-
-
-def _window_of(text: str, cut: Cut, offset: int) -> Window:
-    return Window(start=cut[0] + offset, end=cut[1] + offset, text=text[cut[0] : cut[1]].strip())
 
 
 def _window(recipe: Recipe, model: Model | None) -> int:

@@ -20,9 +20,9 @@ _NEARLY_FULL = 0.9
 
 def refuse_if_too_long(files: Sequence[Facts], model: Model | None, resolution: Resolution | None = None) -> None:
     """Raise `PermanentFailure` for files that are too much for one prompt, before they are uploaded."""
-    refusal = media.check_prompt(files) or (tokens.check_context(files, model, resolution) if model else None)
-    if refusal is not None:
-        raise PermanentFailure(refusal.code, refusal.message)
+    media.check_prompt(files)
+    if model is not None:
+        tokens.check_context(files, model, resolution)
 
 
 async def known_model(deps: GenerateDeps, name: str) -> Model | None:

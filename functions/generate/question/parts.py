@@ -13,9 +13,9 @@ from shared.converter import MAX_SECONDS, Converted
 from shared.dependencies import GenerateDeps
 from shared.domain import media
 from shared.domain.errors import TimeIsUp
-from shared.domain.media import Facts, InMemory
+from shared.domain.media import Facts
 from shared.domain.media.conversions import conversion_warning, transcoded
-from shared.examiner import Threaded
+from shared.examiner import Threaded, source_of_bytes
 from shared.extractor import Extraction
 from shared.sandbox import RangeSource
 
@@ -42,8 +42,8 @@ class UploadPart(NamedTuple):
         return self._replace(open=_refuse_second_upload)
 
 
-class LongFile(NamedTuple):
-    """A request's only file, which is too long for one call."""
+class ExaminedObject(NamedTuple):
+    """An object, and what the examination of its content has shown."""
 
     stored: StoredObject
     facts: Facts
@@ -76,7 +76,7 @@ async def parts_of_object(deps: GenerateDeps, lease: Lease, stored: StoredObject
 
 async def parts_of_bytes(deps: GenerateDeps, lease: Lease, data: bytes, facts: Facts, name: str) -> list[UploadPart]:
     """Return the files to upload for bytes in memory that were examined and have to be prepared."""
-    return await prepared_parts(deps, lease, Threaded(InMemory(data), _here), facts, name)
+    return await prepared_parts(deps, lease, source_of_bytes(data), facts, name)
 
 
 async def prepared_parts(
@@ -86,7 +86,7 @@ async def prepared_parts(
     if facts.media_type.preparation == "transcode":
         return [_transcoded_part(deps, lease, source, facts, name)]
     extraction = await deps.extractor.extract(source, facts.media_type)
-    parts = [UploadPart(part.facts, _opener(part.data), f"{name} {part.title}".strip()) for part in extraction.parts]
+    parts = [UploadPart(part.facts, opener_of(part.data), f"{name} {part.title}".strip()) for part in extraction.parts]
     return [parts[0]._replace(notes=(_note(facts, extraction), *extraction.notes)), *parts[1:]]
 
 
@@ -100,7 +100,7 @@ def _note(facts: Facts, extraction: Extraction) -> str:
     return conversion_warning(facts.media_type, f"Markdown{beside}")
 
 
-def _opener(data: bytes) -> Opener:
+def opener_of(data: bytes) -> Opener:
     async def open_data() -> io.IOBase:
         return io.BytesIO(data)
 
@@ -129,11 +129,6 @@ def _conversion_seconds(deps: GenerateDeps, lease: Lease) -> float:
     if lease.seconds_left < min(most, deps.settings.time_limit_seconds / 2):
         raise TimeIsUp("too little time is left in this dispatch to convert the file")
     return most
-
-
-async def _here(call: Callable[[], bytes]) -> bytes:
-    """Run the call on the event loop: reading from memory does not block."""
-    return call()
 
 
 def _text_of(stream: io.IOBase, facts: Facts) -> bytes:

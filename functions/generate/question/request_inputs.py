@@ -10,11 +10,12 @@ from functools import partial
 from functions.generate.lease import Lease
 from functions.generate.question.model_checks import known_model, refuse_if_too_long
 from functions.generate.question.parts import (
-    LongFile,
+    ExaminedObject,
     Opener,
     UploadPart,
     as_sent,
     identities,
+    opener_of,
     parts_of_bytes,
     parts_of_object,
 )
@@ -35,8 +36,11 @@ from shared.domain.errors import PermanentFailure, ReadForbidden, TransientFailu
 from shared.domain.media import Facts, InMemory, Refusal
 from shared.domain.models import catalogue
 from shared.domain.models.catalogue import Model
-from shared.domain.recipe import PreparedFile, Recipe, shown_part
-from shared.domain.request import Inline, Input, Remote, StoredInput, refuse_file
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import shown_part
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.inputs import Inline, Input, Remote, StoredInput
+from shared.domain.request.validation import refuse_file
 from shared.domain.splitting.plan import is_split
 from shared.domain.tasks.task import GeminiFile
 
@@ -73,10 +77,10 @@ class RequestInputs:
         self.remarks: list[str] = []
         self._uploads = 0
         """Files that were uploaded or found; of one input there may be several."""
-        self._examined: LongFile | None = None
+        self._examined: ExaminedObject | None = None
         """The only file, if it was looked at before."""
 
-    async def find_long_file(self, file: StoredInput) -> LongFile | None:
+    async def find_long_file(self, file: StoredInput) -> ExaminedObject | None:
         """Return the request's only file if it is to be asked about in parts; None for `prepare` to go on with it."""
         await self._find_model()
         try:
@@ -84,7 +88,7 @@ class RequestInputs:
             facts = await examine_object(self._deps, stored, divisible=True)
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
-        self._examined = LongFile(stored, facts)
+        self._examined = ExaminedObject(stored, facts)
         catalogued = catalogue.find_model(self._recipe.model, self._deps.clock.now().date())
         if not is_split(self._recipe, facts, catalogued):
             return None
@@ -136,10 +140,7 @@ class RequestInputs:
         if facts.media_type.preparation is not None:
             return await parts_of_bytes(self._deps, self._lease, data, facts, file.param)
 
-        async def open_data() -> io.IOBase:
-            return io.BytesIO(data)
-
-        return [UploadPart(facts, open_data, file.param)]
+        return [UploadPart(facts, opener_of(data), file.param)]
 
     async def _find_model(self) -> None:
         """Look up the model, and warn of parameters that it ignores."""
@@ -158,16 +159,12 @@ class RequestInputs:
         if not self._uploads_inline:
             return PreparedFile(mime, data=base64.b64encode(data).decode())
 
-        async def open_data() -> io.IOBase:
-            return io.BytesIO(data)
-
-        return [await self._upload_stream(open_data, mime, name=file.param)]
+        return [await self._upload_stream(opener_of(data), mime, name=file.param)]
 
     async def _upload_stored(self, file: StoredInput) -> list[GeminiFile]:
         try:
             stored, facts = self._examined or await self._examine_stored(file)
-            if refusal := media.check(facts):
-                raise PermanentFailure(refusal.code, refusal.message)
+            media.check(facts)
             self._check_file(file, facts)
             parts = await parts_of_object(self._deps, self._lease, stored, facts)
             if self.sources is not None:
@@ -176,10 +173,10 @@ class RequestInputs:
         except SourceVanished as error:
             raise TransientFailure(f"{file.uri} changed while it was read") from error
 
-    async def _examine_stored(self, file: StoredInput) -> LongFile:
+    async def _examine_stored(self, file: StoredInput) -> ExaminedObject:
         stored = await self._stat(file)
         try:
-            return LongFile(stored, await examine_object(self._deps, stored))
+            return ExaminedObject(stored, await examine_object(self._deps, stored))
         except PermanentFailure as failure:
             if failure.code not in ("media_too_long", "payload_too_large"):
                 raise
@@ -255,7 +252,7 @@ class RequestInputs:
                     f"up to {_CONVERTED_BYTES >> 20} MiB are; store this one in a bucket, and name it as gs://…"
                 )
                 raise PermanentFailure("payload_too_large", message)
-            data = await self._deps.storage.in_thread(partial(_read_whole, remote))
+            data = await self._deps.storage.in_thread(remote.read)
         parts = await parts_of_bytes(self._deps, self._lease, data, facts, remote.name)
         # Not to be taken for the whole of a file that was uploaded as it is.
         return await self._upload_parts(file, parts, source=file.param)
@@ -286,13 +283,11 @@ class RequestInputs:
         kind = await self._deps.web.identify(remote, seconds=min(_LOOK_SECONDS, self._seconds))
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
-        if refusal := media.check_size(remote.size, pdf=kind.family == "pdf"):
-            raise PermanentFailure(refusal.code, refusal.message)
+        media.check_size(remote.size, pdf=kind.family == "pdf")
         web = self._deps.web
         ranges = web.ranges(remote, seconds=min(_LOOK_SECONDS, self._seconds))
         facts = await self._deps.examiner.examine(ranges, kind, whole_bytes=_WHOLE_BYTES)
-        if refusal := media.check(facts):
-            raise PermanentFailure(refusal.code, refusal.message)
+        media.check(facts)
         has_no_tracks = not facts.has_audio and not facts.has_video
         if file.family == "audio" and kind.format == "mp4" and has_no_tracks:
             # Its index is out of reach, and without it films and recordings look the same.
@@ -311,8 +306,7 @@ class RequestInputs:
         if isinstance(kind, Refusal):
             raise PermanentFailure(kind.code, kind.message)
         facts = await self._deps.examiner.examine_bytes(data, kind)
-        if refusal := media.check(facts):
-            raise PermanentFailure(refusal.code, refusal.message)
+        media.check(facts)
         return facts, await in_thread(partial(as_sent, data, facts))
 
     def _check_file(self, file: Input, facts: Facts) -> str:
@@ -321,8 +315,8 @@ class RequestInputs:
         if file.family not in (None, family):
             message = f"{file.param} should be {file.family}, but this is {facts.media_type.label}."
             raise PermanentFailure("unsupported_content_type", message)
-        if self.model is not None and (refusal := catalogue.check_input(self.model, family)):
-            raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
+        if self.model is not None and (why := catalogue.check_input(self.model, family)):
+            raise PermanentFailure("model_not_support_capability", f"{file.param}: {why}")
         refuse_file(self._recipe, file.param, facts, alone=self._alone)
         self.files.append(facts)
         self.remarks += [f"{file.param}: {remark}" for remark in file_warnings(facts)]
@@ -331,14 +325,7 @@ class RequestInputs:
     def _show(self, file: Input, sent: list[Facts]) -> None:
         """Note what the model is shown of an input. Raises if it is too much, with what came before."""
         for facts in sent:
-            if self.model is not None and (refusal := catalogue.check_input(self.model, facts.media_type.family)):
-                raise PermanentFailure("model_not_support_capability", f"{file.param}: {refusal.message}")
+            if self.model is not None and (why := catalogue.check_input(self.model, facts.media_type.family)):
+                raise PermanentFailure("model_not_support_capability", f"{file.param}: {why}")
         self.shown += [shown_part(self._recipe, facts) for facts in sent]
         refuse_if_too_long(self.shown, self.model, self._recipe.media_resolution)
-
-
-def _read_whole(remote: RemoteFile) -> bytes:
-    pieces = bytearray()
-    while piece := remote.read(1 << 20):
-        pieces += piece
-    return bytes(pieces)

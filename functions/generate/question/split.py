@@ -24,14 +24,14 @@ from shared.cloud.storage import StoredObject
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts, media_type
 from shared.domain.models.catalogue import Model
 from shared.domain.models.prices import InputKind
-from shared.domain.recipe import PreparedFile, Range, Recipe, request
-from shared.domain.recipe.definition import Join, RecipeQuestion
+from shared.domain.recipe.definition import Join, Range, Recipe, RecipeQuestion
 from shared.domain.recipe.question import About, Question
+from shared.domain.recipe.wire import PreparedFile, request
 from shared.domain.splitting import plan as planning
 from shared.domain.splitting.joining import joining_prompt, part_note, way_to_join
 from shared.domain.splitting.plan import Part, Span, part_name, part_source

@@ -13,18 +13,20 @@ from typing import NamedTuple
 
 from functions.generate.lease import Lease
 from functions.generate.model.call import model_notices
-from functions.generate.question.parts import LongFile
+from functions.generate.question.parts import ExaminedObject
 from functions.generate.question.split import SplitObject, without_evidence
 from shared.cloud.storage import StoredObject
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.errors import PermanentFailure
 from shared.domain.models.catalogue import Model
-from shared.domain.recipe import PreparedFile, Range, Recipe
-from shared.domain.recipe.definition import RecipeQuestion
-from shared.domain.request import ResolvedRequest, StoredInput, body
+from shared.domain.recipe.definition import Range, Recipe, RecipeQuestion
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.inputs import StoredInput
 from shared.domain.request.messages import Message, TextPart
+from shared.domain.request.to_recipe import ResolvedRequest
+from shared.domain.request.wire import body
 from shared.domain.splitting.joining import joining_prompt
 from shared.domain.splitting.plan import Span
 from shared.domain.tasks.task import Ran
@@ -45,7 +47,7 @@ def split_request(
     deps: GenerateDeps,
     lease: Lease,
     request: ResolvedRequest,
-    long_file: LongFile,
+    long_file: ExaminedObject,
     ran: Ran,
     model: Model | None,
     remarks: Sequence[str],

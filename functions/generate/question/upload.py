@@ -50,8 +50,7 @@ async def examine_object(deps: GenerateDeps, stored: StoredObject, *, divisible:
     kind, head = await deps.storage.in_thread(partial(_identified, ranges, stored, divisible=divisible))
     source = Threaded(deps.storage.ranges(stored, head), deps.storage.in_thread)
     facts = await deps.examiner.examine(source, kind)
-    if refusal := media.check_soundness(facts) if divisible else media.check(facts):
-        raise PermanentFailure(refusal.code, refusal.message)
+    (media.check_soundness if divisible else media.check)(facts)
     return facts
 
 
@@ -61,9 +60,24 @@ def _identified(source: RandomAccess, stored: StoredObject, *, divisible: bool) 
     kind = media.identify(source, stored.name, stored.content_type, head)
     if isinstance(kind, Refusal):
         raise PermanentFailure(kind.code, kind.message)
-    if refusal := media.check_size(stored.size, pdf=kind.family == "pdf" and not divisible):
-        raise PermanentFailure(refusal.code, refusal.message)
+    media.check_size(stored.size, pdf=kind.family == "pdf" and not divisible)
     return kind, head
+
+
+async def identify_object(
+    deps: GenerateDeps, bucket: str, name: str, generation: int | None
+) -> tuple[Threaded, MediaType] | None:
+    """Return an object of this generation (None: any) as a source, and its type; None if there is no such file.
+
+    Raises `SourceVanished` or `PermanentFailure` where it cannot be read.
+    """
+    stored = await deps.storage.stat(bucket, name)
+    if stored is None or generation not in (None, stored.generation):
+        return None
+    stored = await deps.storage.readable(stored, threading.Event())
+    ranges = deps.storage.ranges(stored, b"")
+    kind = await deps.storage.in_thread(partial(media.identify, ranges, stored.name, stored.content_type))
+    return None if isinstance(kind, Refusal) else (Threaded(ranges, deps.storage.in_thread), kind)
 
 
 def file_warnings(facts: Facts) -> list[str]:

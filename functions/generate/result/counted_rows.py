@@ -5,22 +5,19 @@ Rows of pages with text are looked up in the text. For other pages, the model ha
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from functools import partial
 
 from functions.generate.model.rounds import step_of
+from functions.generate.question.upload import identify_object
 from shared.cloud.object_stream import SourceVanished
 from shared.dependencies import GenerateDeps
-from shared.domain import media
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.checks.rows import RowCount, rows_of, warnings_of_rows
 from shared.domain.errors import PermanentFailure
 from shared.domain.splitting.plan import part_name
 from shared.domain.splitting.row_counts import CountedWindow, counted_rows, counting_name, warnings_of_windows
 from shared.domain.stored_rounds import Round, part_of_result
 from shared.domain.tasks.task import Task
-from shared.examiner import Threaded
 from shared.off_loop import off_loop
 
 
@@ -56,14 +53,7 @@ async def _counted_windows(deps: GenerateDeps, rounds: Sequence[Round], name: st
 async def _count(deps: GenerateDeps, task: Task, rows: list[list[str]]) -> RowCount:
     unknown, source = RowCount(None, len(rows)), task.source
     try:
-        stored = await deps.storage.stat(source.bucket, source.name)
-        if stored is None or stored.generation != source.generation:
-            return unknown
-        stored = await deps.storage.readable(stored, threading.Event())
-        ranges = deps.storage.ranges(stored, b"")
-        kind = await deps.storage.in_thread(partial(media.identify, ranges, stored.name, stored.content_type))
-        if isinstance(kind, media.Refusal):
-            return unknown
-        return await deps.examiner.count_rows(Threaded(ranges, deps.storage.in_thread), kind, rows)
+        identified = await identify_object(deps, source.bucket, source.name, source.generation)
+        return unknown if identified is None else await deps.examiner.count_rows(*identified, rows)
     except (PermanentFailure, SourceVanished):
         return unknown

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
 from pydantic import JsonValue
 
+from functions.generate.question.upload import identify_object
 from functions.generate.result.source_inputs import generation_seen, load_inputs
 from shared.cloud.object_stream import SourceVanished
 from shared.dependencies import GenerateDeps
@@ -17,9 +17,9 @@ from shared.domain import media
 from shared.domain.answer.response import Json
 from shared.domain.checks.quotes import Found, paths_of_values, warnings_of_evidence
 from shared.domain.errors import PermanentFailure
-from shared.domain.media import InMemory, MediaType
+from shared.domain.media import InMemory
 from shared.domain.recipe.evidence import Quote, split_evidence
-from shared.domain.request import Inline, StoredInput
+from shared.domain.request.inputs import Inline, StoredInput
 from shared.domain.tasks.task import Task
 from shared.examiner import Threaded
 from shared.off_loop import off_loop
@@ -57,10 +57,10 @@ def _entry(quote: Quote, found: Found) -> Json:
 async def _look_up(deps: GenerateDeps, task: Task, sources: Sequence[str], quotes: Sequence[Quote]) -> list[Found]:
     """Look the quotes up in the task's file. They are `unchecked` if there are several files, or none any more."""
     unchecked = [Found("unchecked")] * len(quotes)
-    source = task.source
+    place = task.source
     try:
-        if source.kind == "object":
-            return await _in_object(deps, source.bucket, source.name, source.generation, quotes)
+        if place.kind == "object":
+            return await _in_object(deps, place.bucket, place.name, place.generation, quotes)
         match await load_inputs(deps, task):
             case [StoredInput() as file]:
                 generation = file.generation or generation_seen(sources, file.uri)
@@ -68,7 +68,10 @@ async def _look_up(deps: GenerateDeps, task: Task, sources: Sequence[str], quote
             case [Inline() as file]:
                 data = file.data()
                 kind = await deps.storage.in_thread(partial(media.identify, InMemory(data), "", file.mime))
-                return await _in_file(deps, Threaded(InMemory(data), deps.storage.in_thread), kind, quotes)
+                if isinstance(kind, media.Refusal):
+                    return unchecked
+                source = Threaded(InMemory(data), deps.storage.in_thread)
+                return await deps.examiner.find_quotes(source, kind, quotes)
             case _:
                 return unchecked
     except (PermanentFailure, SourceVanished):
@@ -78,18 +81,6 @@ async def _look_up(deps: GenerateDeps, task: Task, sources: Sequence[str], quote
 async def _in_object(
     deps: GenerateDeps, bucket: str, name: str, generation: int | None, quotes: Sequence[Quote]
 ) -> list[Found]:
-    stored = await deps.storage.stat(bucket, name)
-    if stored is None or generation not in (None, stored.generation):
+    if (identified := await identify_object(deps, bucket, name, generation)) is None:
         return [Found("unchecked")] * len(quotes)
-    stored = await deps.storage.readable(stored, threading.Event())
-    ranges = deps.storage.ranges(stored, b"")
-    kind = await deps.storage.in_thread(partial(media.identify, ranges, stored.name, stored.content_type))
-    return await _in_file(deps, Threaded(ranges, deps.storage.in_thread), kind, quotes)
-
-
-async def _in_file(
-    deps: GenerateDeps, source: Threaded, kind: MediaType | media.Refusal, quotes: Sequence[Quote]
-) -> list[Found]:
-    if isinstance(kind, media.Refusal):
-        return [Found("unchecked")] * len(quotes)
-    return await deps.examiner.find_quotes(source, kind, quotes)
+    return await deps.examiner.find_quotes(*identified, quotes)

@@ -19,7 +19,7 @@ from shared.cloud.index_entries import StoredEntry
 from shared.cloud.telemetry import log
 from shared.dependencies import GenerateDeps
 from shared.domain.answer.response import Json
-from shared.domain.errors import BudgetSpent, ConnectionBroken, PermanentFailure, TransientFailure
+from shared.domain.errors import BudgetSpent, ConnectionBroken, PermanentFailure, TaskFailure, TransientFailure
 from shared.domain.index_entries import (
     LARGEST_FILE,
     MAX_FAILURES,
@@ -35,6 +35,7 @@ from shared.domain.money.indexing import cost_of_indexing, tokens_of_file
 from shared.domain.service_errors import HandleGone
 from shared.domain.tasks.task import GeminiFile, Task
 from shared.results import load_results
+from shared.stale_entries import is_stale, remove_entry
 
 _HELD = timedelta(minutes=10)
 """How long an entry is held."""
@@ -260,3 +261,20 @@ async def _add_answer(deps: GenerateDeps, task: Task, entry: Entry, text: str) -
 
 def _message(result: Json) -> Json:
     return cast(Json, cast(list[Json], result["choices"])[0]["message"])
+
+
+async def remove_deleted_object(deps: GenerateDeps, key: str) -> bool:
+    """Remove the entry of this key if its object is gone. Return False if Cloud Tasks should try again.
+
+    ingest dispatches this when the object is deleted; sweep removes what is missed here.
+    """
+    stored = await deps.index_entries.get(key)
+    if stored is None or stored.entry.is_held(deps.clock.now()):
+        return True
+    try:
+        if await is_stale(deps.storage, stored.entry):
+            await remove_entry(deps.file_search, deps.index_entries, stored)
+    except TaskFailure as failure:
+        log("WARNING", "index_entry_not_removed", failure.summary, object=stored.entry.object)
+        return isinstance(failure, PermanentFailure)
+    return True

@@ -14,7 +14,7 @@ from shared.domain.errors import TransientFailure
 from shared.domain.outputs import File, Rendered
 from shared.domain.outputs.sound import WavJoin, with_soft_edges
 from shared.domain.outputs.vectors import Vector, mean, read_vectors, vectors_file
-from shared.domain.recipe import Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.stored_rounds import Round, counted_rounds, round_of
 from shared.domain.tasks.task import Task
 from shared.off_loop import off_loop

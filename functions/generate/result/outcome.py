@@ -20,11 +20,12 @@ from shared.dependencies import GenerateDeps
 from shared.domain.answer.completion import completion, with_choices
 from shared.domain.answer.made import described, stored_pieces
 from shared.domain.answer.response import Json
-from shared.domain.checks import AskAgain, CompleteAnswer, Failed, transcript_warnings
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed
+from shared.domain.checks.transcript_coverage import transcript_warnings
 from shared.domain.models.catalogue import catalogue
 from shared.domain.money.ledger import money_warnings, usage_of
 from shared.domain.money.storage import storage_of
-from shared.domain.recipe import Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.making import Makes
 from shared.domain.recipe.question import Question
 from shared.domain.stored_rounds import Round, question_of_result, result_names

@@ -22,7 +22,7 @@ from shared.domain.answer.citations import pages_of
 from shared.domain.answer.code_runs import as_markdown
 from shared.domain.answer.response import Json
 from shared.domain.outputs import File, Rendered, Source
-from shared.domain.recipe import RecipeQuestion
+from shared.domain.recipe.definition import RecipeQuestion
 from shared.domain.recipe.snapshot import makes_of, questions_of
 from shared.domain.tasks.task import Task
 from shared.domain.tasks.view import public

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import RequestRefused
-from shared.domain.request import Input, inputs_of, read
+from shared.domain.request.inputs import Input, inputs_of
+from shared.domain.request.schema import read
 from shared.domain.tasks.task import Task
 
 

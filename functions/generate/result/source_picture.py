@@ -19,8 +19,8 @@ from shared.domain import media
 from shared.domain.errors import TaskFailure
 from shared.domain.outputs import Source
 from shared.domain.outputs.sandboxed_drawing import FUNCTION, arguments_of, read_reply
-from shared.domain.recipe import RecipeQuestion
-from shared.domain.request import Inline, Remote, StoredInput
+from shared.domain.recipe.definition import RecipeQuestion
+from shared.domain.request.inputs import Inline, Remote, StoredInput
 from shared.domain.tasks.task import Task
 from shared.sandbox import SandboxCrashed, SandboxError, SandboxOutOfMemory, SandboxTimeout
 from shared.transfer_slots import AFTER_WORK_SECONDS

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
 from shared.domain.mcp.protocol import HANDSHAKE_VERSIONS, TASKS_EXTENSION, VERSIONS
-from shared.domain.recipe import BUILT_IN
+from shared.domain.recipe.book import BUILT_IN
 from shared.domain.tasks.task import ID_PATTERN, Task
 from shared.domain.tasks.view import public
 

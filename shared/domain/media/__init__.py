@@ -2,7 +2,7 @@
 
     source → `identify` (head → `sniff`) → a `MediaType` or a `Refusal`
          → `shared.examiner` (in a child process) → `Facts`
-         → `check` → a `Refusal` or None
+         → `check`, which raises `PermanentFailure`
 
 Send with `facts.media_type.mime`.
 """
@@ -11,16 +11,14 @@ from shared.domain.media.facts import Facts
 from shared.domain.media.kinds import (
     KINDS,
     Family,
-    Format,
-    Kind,
     MediaType,
     kind_of_mime,
     kind_of_name,
     media_type,
 )
-from shared.domain.media.limits import GEMINI, Limits, check, check_prompt, check_size, check_soundness
+from shared.domain.media.limits import GEMINI, check, check_prompt, check_size, check_soundness
 from shared.domain.media.random_access import InMemory, RandomAccess
-from shared.domain.media.refusal import Refusal, RefusalCode
+from shared.domain.media.refusal import Refusal
 from shared.domain.media.sniffing import HEAD, identify, sniff
 from shared.domain.media.utf8_conversion import WHOLE, in_utf_8
 
@@ -31,14 +29,10 @@ __all__ = [
     "WHOLE",
     "Facts",
     "Family",
-    "Format",
     "InMemory",
-    "Kind",
-    "Limits",
     "MediaType",
     "RandomAccess",
     "Refusal",
-    "RefusalCode",
     "check",
     "check_prompt",
     "check_size",

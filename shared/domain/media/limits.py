@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
-from shared.domain.media.refusal import Refusal
 
 _HOUR = 3600.0
 
@@ -36,65 +36,49 @@ class Limits(BaseModel):
 GEMINI = Limits()
 
 
-def check(facts: Facts, limits: Limits = GEMINI) -> Refusal | None:
-    """Return why this file may not be sent, or None."""
-    pdf = facts.media_type.family == "pdf"
-    return check_soundness(facts) or check_size(facts.size, pdf, limits) or check_prompt([facts], limits)
+def check(facts: Facts) -> None:
+    """Raise `PermanentFailure` if this file may not be sent."""
+    check_soundness(facts)
+    check_size(facts.size, pdf=facts.media_type.family == "pdf")
+    check_prompt([facts])
 
 
-def check_soundness(facts: Facts) -> Refusal | None:
-    """Return why this file is unusable (empty or damaged), or None."""
+def check_soundness(facts: Facts) -> None:
+    """Raise `PermanentFailure` if this file is unusable: empty or damaged."""
     if facts.size == 0:
-        return Refusal(code="empty_file", message="The file is empty (0 bytes). Upload it again.")
+        raise PermanentFailure("empty_file", "The file is empty (0 bytes). Upload it again.")
     if facts.problem is not None:
-        return Refusal(code="file_processing_failed", message=facts.problem)
-    return None
+        raise PermanentFailure("file_processing_failed", facts.problem)
 
 
-def check_size(size: int, pdf: bool, limits: Limits = GEMINI) -> Refusal | None:
-    """Return why a file of this size may not be sent, or None."""
-    if pdf and size > limits.pdf_bytes:
-        return Refusal(
-            code="payload_too_large",
-            message=f"The PDF has {_bytes(size)}; at most {_bytes(limits.pdf_bytes)} are taken. "
-            "Split it, or scan it at a lower resolution.",
-        )
-    if size > limits.file_bytes:
-        return Refusal(
-            code="payload_too_large",
-            message=f"The file has {_bytes(size)}; at most {_bytes(limits.file_bytes)} are taken. "
-            "Split it, or encode it at a lower bit rate.",
-        )
-    return None
+def check_size(size: int, *, pdf: bool) -> None:
+    """Raise `PermanentFailure` if a file of this size may not be sent."""
+    if pdf and size > GEMINI.pdf_bytes:
+        message = f"The PDF has {_bytes(size)}; at most {_bytes(GEMINI.pdf_bytes)} are taken. "
+        raise PermanentFailure("payload_too_large", f"{message}Split it, or scan it at a lower resolution.")
+    if size > GEMINI.file_bytes:
+        message = f"The file has {_bytes(size)}; at most {_bytes(GEMINI.file_bytes)} are taken. "
+        raise PermanentFailure("payload_too_large", f"{message}Split it, or encode it at a lower bit rate.")
 
 
-def check_prompt(files: Iterable[Facts], limits: Limits = GEMINI) -> Refusal | None:
-    """Return why these files may not be sent in one prompt, or None."""
+def check_prompt(files: Iterable[Facts]) -> None:
+    """Raise `PermanentFailure` if these files may not be sent in one prompt."""
     seconds, pages, images = 0.0, 0, 0
     for facts in files:
         family = facts.media_type.family
         seconds += facts.duration or 0.0 if family == "audio" else 0.0
         pages += facts.pages or 0 if family == "pdf" else 0
         images += family == "image"
-    if seconds > limits.audio_seconds:
-        return Refusal(
-            code="media_too_long",
-            message=f"There are {_hours(seconds)} of audio; at most {_hours(limits.audio_seconds)} in one prompt are "
-            "taken. Cut the recording into parts.",
-        )
-    if pages > limits.pdf_pages:
-        return Refusal(
-            code="media_too_long",
-            message=f"There are {pages:,} PDF pages; at most {limits.pdf_pages:,} in one prompt are taken. "
-            "Split the document.",
-        )
-    if images > limits.images:
-        return Refusal(
-            code="payload_too_large",
-            message=f"There are {images:,} images; at most {limits.images:,} in one prompt are taken. "
-            "Send them in several tasks.",
-        )
-    return None
+    most = "in one prompt are taken."
+    if seconds > GEMINI.audio_seconds:
+        message = f"There are {_hours(seconds)} of audio; at most {_hours(GEMINI.audio_seconds)} {most}"
+        raise PermanentFailure("media_too_long", f"{message} Cut the recording into parts.")
+    if pages > GEMINI.pdf_pages:
+        message = f"There are {pages:,} PDF pages; at most {GEMINI.pdf_pages:,} {most}"
+        raise PermanentFailure("media_too_long", f"{message} Split the document.")
+    if images > GEMINI.images:
+        message = f"There are {images:,} images; at most {GEMINI.images:,} {most}"
+        raise PermanentFailure("payload_too_large", f"{message} Send them in several tasks.")
 
 
 def _bytes(count: int) -> str:

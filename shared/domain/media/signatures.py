@@ -21,155 +21,143 @@ _NOT_UNDERSTOOD = "Only audio, images, video, PDF and text can be understood."
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 """Bytes that no text contains."""
 
-_ACCESS = UnsupportedKind("an Access database", "Export the tables as CSV and drop those.")
-_MEASUREMENTS = UnsupportedKind(
-    "a file of measurements (NetCDF, HDF4, FITS or GRIB)", "Export it as CSV or PNG and drop that."
-)
-_LOTUS = UnsupportedKind("an old Lotus 1-2-3 spreadsheet", "Save it as XLSX or CSV and drop that.")
 _DRAWING = UnsupportedKind("a Windows drawing (WMF or EMF)", _TO_PNG)
 
 RAW_IMAGE = UnsupportedKind("a raw camera image", _TO_PNG)
 RAW_ENDINGS = (".dng", ".nef", ".nrw", ".arw", ".sr2", ".cr2", ".pef", ".srw", ".3fr", ".iiq", ".dcr", ".kdc", ".erf")
 """Raw images have the signature of TIFF, with a thumbnail as the first page."""
 
-_PREFIXES: tuple[tuple[bytes, UnsupportedKind | str], ...] = (
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"II*\0", "image/tiff"),
-    (b"MM\0*", "image/tiff"),
-    (b"II+\0", "image/tiff"),
-    (b"MM\0+", "image/tiff"),
-    (b"8BPS", "image/vnd.adobe.photoshop"),
-    (b"\0\0\0\x0cjP  ", "image/jp2"),
-    (b"\xff\x4f\xff\x51", "image/jp2"),
-    (b"\0\0\0\x0cJXL ", UnsupportedKind("a JPEG XL image", _TO_PNG)),
-    (b"\xff\x0a", UnsupportedKind("a JPEG XL image", _TO_PNG)),
-    (b"MThd", UnsupportedKind("a MIDI score", _TO_AUDIO)),
-    (b"#!AMR", "audio/amr"),
-    (b".snd", "audio/basic"),
-    (b"caff", "audio/x-caf"),
-    (b"MAC ", "audio/x-ape"),
-    (b"wvpk", "audio/x-wavpack"),
-    (b"DSD ", "audio/x-dsf"),
-    (b".RMF", "video/vnd.rn-realvideo"),
-    (b".ra\xfd", "audio/x-pn-realaudio"),
-    (b"TTA1", "audio/x-tta"),
-    (b"riff\x2e\x91\xcf\x11", "audio/x-w64"),
-    (b"MPCK", "audio/x-musepack"),
-    (b"MP+", "audio/x-musepack"),
-    (b"tBaK", "audio/x-tak"),
-    (b"FRM8", "audio/x-dff"),
-    (b"Creative Voice File\x1a", "audio/x-voc"),
-    (b"\x7f\xfe\x80\x01", "audio/vnd.dts"),
-    (b"\xfe\x7f\x01\x80", "audio/vnd.dts"),
-    (b"\x1f\xff\xe8\0", "audio/vnd.dts"),
-    (b"\xff\x1f\0\xe8", "audio/vnd.dts"),
-    (b"DTSHDHDR", "audio/vnd.dts"),
-    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "video/mxf"),
-    (b"\x1f\x07\0", "video/dv"),
-    (b"\x1f\x8b", UnsupportedKind("a gzip archive", _UNPACK)),
-    (b"BZh", UnsupportedKind("a bzip2 archive", _UNPACK)),
-    (b"\xfd7zXZ\0", UnsupportedKind("an xz archive", _UNPACK)),
-    (b"7z\xbc\xaf\x27\x1c", UnsupportedKind("a 7-Zip archive", _UNPACK)),
-    (b"Rar!\x1a\x07", UnsupportedKind("a RAR archive", _UNPACK)),
-    (b"\x28\xb5\x2f\xfd", UnsupportedKind("a Zstandard archive", _UNPACK)),
-    (b"\x7fELF", UnsupportedKind("a Linux program (ELF)", _NOT_UNDERSTOOD)),
-    (b"\xcf\xfa\xed\xfe", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
-    (b"\xca\xfe\xba\xbe", UnsupportedKind("a Java class or macOS program", _NOT_UNDERSTOOD)),
-    (b"\0asm", UnsupportedKind("a WebAssembly program", _NOT_UNDERSTOOD)),
-    (b"SQLite format 3\0", UnsupportedKind("an SQLite database", _TO_CSV)),
-    (b"PAR1", UnsupportedKind("a Parquet table", _TO_CSV)),
-    (b"ARROW1\0\0", UnsupportedKind("an Arrow table", _TO_CSV)),
-    (b"Obj\x01", UnsupportedKind("an Avro table", _TO_CSV)),
-    (b"\x89HDF\r\n\x1a\n", UnsupportedKind("an HDF5 file", _TO_CSV)),
-    (b"\x93NUMPY", UnsupportedKind("a NumPy array", _TO_CSV)),
-    (
-        b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d",
-        UnsupportedKind("a OneNote section", "Export it as PDF or DOCX and drop that."),
-    ),
-    (
-        b"\xa1\x2f\xff\x43\xd9\xef\x76\x4c",
-        UnsupportedKind("a OneNote index", "Export the notes as PDF or DOCX and drop that."),
-    ),
-    (b"!BDN", UnsupportedKind("an Outlook data file (PST)", "Save its messages as EML or MSG and drop those.")),
-    (b"L\0\0\0\1\x14\2\0", UnsupportedKind("a Windows shortcut", _TARGET)),
-    (b"book\0\0\0\0mark", UnsupportedKind("a macOS alias", _TARGET)),
-    (
-        b"bplist00",
-        UnsupportedKind(
-            "a property list of macOS: a link, settings or a saved page",
-            "Drop the file that it leads to, or save the page as PDF and drop that.",
-        ),
-    ),
-    (b"\0\1\0\0Standard Jet DB\0", _ACCESS),
-    (b"\0\1\0\0Standard ACE DB\0", _ACCESS),
-    (b"$FL2@(#)", UnsupportedKind("an SPSS table", _TO_CSV)),
-    (b"<stata_dta>", UnsupportedKind("a Stata table", _TO_CSV)),
-    (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", UnsupportedKind("a SAS table", _TO_CSV)),
-    (b"CDF\1", _MEASUREMENTS),
-    (b"CDF\2", _MEASUREMENTS),
-    (b"CDF\5", _MEASUREMENTS),
-    (b"\x0e\x03\x13\1", _MEASUREMENTS),
-    (b"GRIB", _MEASUREMENTS),
-    (b"SIMPLE  =", _MEASUREMENTS),
-    (b"\x09\0\4\0", office.OLD_WORKBOOK),
-    (b"\x09\2\6\0", office.OLD_WORKBOOK),
-    (b"\x09\4\6\0", office.OLD_WORKBOOK),
-    (b"\0\0\2\0\6\4\6\0", _LOTUS),
-    (b"\0\0\x1a\0", _LOTUS),
-    (
-        b"\0\0\2\0\x20\x51\6\0",
-        UnsupportedKind("an old Quattro Pro spreadsheet", "Save it as XLSX or CSV and drop that."),
-    ),
-    (b"\xffWPC", UnsupportedKind("a WordPerfect document", _TO_DOCX)),
-    (b"\x31\xbe\0\0", UnsupportedKind("an old Microsoft Write document", _TO_DOCX)),
-    (b"\x32\xbe\0\0", UnsupportedKind("an old Microsoft Write document", _TO_DOCX)),
-    (b"HWP Document File", office.HANGUL),
-    (
-        b"\x78\x9f\x3e\x22",
-        UnsupportedKind(
-            "what Outlook attaches for itself (winmail.dat)", "Save the message as MSG or EML and drop that."
-        ),
-    ),
-    (b"\xd7\xcd\xc6\x9a", _DRAWING),
-    (b"\1\0\x09\0\0\3", _DRAWING),
-    (b"DDS ", UnsupportedKind("a DDS image", _TO_PNG)),
-    (b"\x0a\5\1", UnsupportedKind("a PCX image", _TO_PNG)),
-    (b"\x01\xda", UnsupportedKind("an SGI image", _TO_PNG)),
-    (b"\x76\x2f\x31\1", UnsupportedKind("an OpenEXR image", _TO_PNG)),
-    (b"YUV4MPEG2 ", UnsupportedKind("a film without compression (Y4M)", _TO_VIDEO)),
-    (b"AT&TFORM", UnsupportedKind("a DjVu document", _TO_PDF)),
-    (b"ITSF", UnsupportedKind("a Windows help file (CHM)", _TO_PDF)),
-    (b"\x06\x06\xed\xf5", UnsupportedKind("an InDesign document", _TO_PDF)),
-    (b"AC10", UnsupportedKind("an AutoCAD drawing (DWG)", _TO_PDF)),
-    (b"icns", UnsupportedKind("a macOS icon", _TO_PNG)),
-    (b"gimp xcf", UnsupportedKind("a GIMP image", _TO_PNG)),
-    (b"FUJIFILMCCD-RAW", RAW_IMAGE),
-    (b"IIRO", RAW_IMAGE),
-    (b"IIRS", RAW_IMAGE),
-    (b"IIU\0", RAW_IMAGE),
-    (b"II\xbc\x01", UnsupportedKind("a JPEG XR image", _TO_PNG)),
-    (b"BPG\xfb", UnsupportedKind("a BPG image", _TO_PNG)),
-    (b"FWS", UnsupportedKind("a Flash animation (SWF)", _TO_VIDEO)),
-    (b"CWS", UnsupportedKind("a Flash animation (SWF)", _TO_VIDEO)),
-    (b"MSCF", UnsupportedKind("a Windows cabinet archive", _UNPACK)),
-    (b"!<arch>\n", UnsupportedKind("a Debian package or another archive", _UNPACK)),
-    (b"\xed\xab\xee\xdb", UnsupportedKind("an RPM package", _UNPACK)),
-    (b"xar!", UnsupportedKind("a macOS package", _UNPACK)),
-    (b'\x04"M\x18', UnsupportedKind("an LZ4 archive", _UNPACK)),
-    (b"LZIP", UnsupportedKind("an lzip archive", _UNPACK)),
-    (b"\x1f\x9d", UnsupportedKind("a compress (.Z) archive", _UNPACK)),
-    (b"\xfe\xed\xfa\xce", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
-    (b"\xfe\xed\xfa\xcf", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
-    (b"\xce\xfa\xed\xfe", UnsupportedKind("a macOS program", _NOT_UNDERSTOOD)),
-    (b"\xd4\xc3\xb2\xa1", UnsupportedKind("a capture of network traffic", "Export it as text and drop that.")),
-    (b"\x0a\x0d\x0d\x0a", UnsupportedKind("a capture of network traffic", "Export it as text and drop that.")),
-    (b"wOFF", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
-    (b"wOF2", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
-    (b"OTTO", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
-    (b"\0\1\0\0\0", UnsupportedKind("a font", _NOT_UNDERSTOOD)),
-)
-
+_CONVERTIBLE: dict[str, tuple[bytes, ...]] = {
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "image/vnd.adobe.photoshop": (b"8BPS",),
+    "image/jp2": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "audio/amr": (b"#!AMR",),
+    "audio/basic": (b".snd",),
+    "audio/x-caf": (b"caff",),
+    "audio/x-ape": (b"MAC ",),
+    "audio/x-wavpack": (b"wvpk",),
+    "audio/x-dsf": (b"DSD ",),
+    "video/vnd.rn-realvideo": (b".RMF",),
+    "audio/x-pn-realaudio": (b".ra\xfd",),
+    "audio/x-tta": (b"TTA1",),
+    "audio/x-w64": (b"riff\x2e\x91\xcf\x11",),
+    "audio/x-musepack": (b"MPCK", b"MP+"),
+    "audio/x-tak": (b"tBaK",),
+    "audio/x-dff": (b"FRM8",),
+    "audio/x-voc": (b"Creative Voice File\x1a",),
+    "audio/vnd.dts": (b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"\x1f\xff\xe8\0", b"\xff\x1f\0\xe8", b"DTSHDHDR"),
+    "video/mxf": (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01",),
+    "video/dv": (b"\x1f\x07\0",),
+}
+"""First bytes by MIME type."""
+_UNSUPPORTED: dict[str, dict[str, tuple[bytes, ...]]] = {
+    _TO_PNG: {
+        "a JPEG XL image": (b"\0\0\0\x0cJXL ", b"\xff\x0a"),
+        "a DDS image": (b"DDS ",),
+        "a PCX image": (b"\x0a\5\1",),
+        "an SGI image": (b"\x01\xda",),
+        "an OpenEXR image": (b"\x76\x2f\x31\1",),
+        "a macOS icon": (b"icns",),
+        "a GIMP image": (b"gimp xcf",),
+        "a JPEG XR image": (b"II\xbc\x01",),
+        "a BPG image": (b"BPG\xfb",),
+    },
+    _TO_AUDIO: {"a MIDI score": (b"MThd",)},
+    _UNPACK: {
+        "a gzip archive": (b"\x1f\x8b",),
+        "a bzip2 archive": (b"BZh",),
+        "an xz archive": (b"\xfd7zXZ\0",),
+        "a 7-Zip archive": (b"7z\xbc\xaf\x27\x1c",),
+        "a RAR archive": (b"Rar!\x1a\x07",),
+        "a Zstandard archive": (b"\x28\xb5\x2f\xfd",),
+        "a Windows cabinet archive": (b"MSCF",),
+        "a Debian package or another archive": (b"!<arch>\n",),
+        "an RPM package": (b"\xed\xab\xee\xdb",),
+        "a macOS package": (b"xar!",),
+        "an LZ4 archive": (b'\x04"M\x18',),
+        "an lzip archive": (b"LZIP",),
+        "a compress (.Z) archive": (b"\x1f\x9d",),
+    },
+    _NOT_UNDERSTOOD: {
+        "a Linux program (ELF)": (b"\x7fELF",),
+        "a macOS program": (b"\xcf\xfa\xed\xfe", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe"),
+        "a Java class or macOS program": (b"\xca\xfe\xba\xbe",),
+        "a WebAssembly program": (b"\0asm",),
+        "a font": (b"wOFF", b"wOF2", b"OTTO", b"\0\1\0\0\0"),
+    },
+    _TO_CSV: {
+        "an SQLite database": (b"SQLite format 3\0",),
+        "a Parquet table": (b"PAR1",),
+        "an Arrow table": (b"ARROW1\0\0",),
+        "an Avro table": (b"Obj\x01",),
+        "an HDF5 file": (b"\x89HDF\r\n\x1a\n",),
+        "a NumPy array": (b"\x93NUMPY",),
+        "an SPSS table": (b"$FL2@(#)",),
+        "a Stata table": (b"<stata_dta>",),
+        "a SAS table": (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf",),
+    },
+    "Export it as PDF or DOCX and drop that.": {"a OneNote section": (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d",)},
+    "Export the notes as PDF or DOCX and drop that.": {"a OneNote index": (b"\xa1\x2f\xff\x43\xd9\xef\x76\x4c",)},
+    "Save its messages as EML or MSG and drop those.": {"an Outlook data file (PST)": (b"!BDN",)},
+    _TARGET: {
+        "a Windows shortcut": (b"L\0\0\0\1\x14\2\0",),
+        "a macOS alias": (b"book\0\0\0\0mark",),
+    },
+    "Drop the file that it leads to, or save the page as PDF and drop that.": {
+        "a property list of macOS: a link, settings or a saved page": (b"bplist00",)
+    },
+    "Export the tables as CSV and drop those.": {
+        "an Access database": (b"\0\1\0\0Standard Jet DB\0", b"\0\1\0\0Standard ACE DB\0")
+    },
+    "Export it as CSV or PNG and drop that.": {
+        "a file of measurements (NetCDF, HDF4, FITS or GRIB)": (
+            b"CDF\1",
+            b"CDF\2",
+            b"CDF\5",
+            b"\x0e\x03\x13\1",
+            b"GRIB",
+            b"SIMPLE  =",
+        )
+    },
+    "Save it as XLSX or CSV and drop that.": {
+        "an old Lotus 1-2-3 spreadsheet": (b"\0\0\2\0\6\4\6\0", b"\0\0\x1a\0"),
+        "an old Quattro Pro spreadsheet": (b"\0\0\2\0\x20\x51\6\0",),
+    },
+    _TO_DOCX: {
+        "a WordPerfect document": (b"\xffWPC",),
+        "an old Microsoft Write document": (b"\x31\xbe\0\0", b"\x32\xbe\0\0"),
+    },
+    "Save the message as MSG or EML and drop that.": {
+        "what Outlook attaches for itself (winmail.dat)": (b"\x78\x9f\x3e\x22",)
+    },
+    _TO_VIDEO: {
+        "a film without compression (Y4M)": (b"YUV4MPEG2 ",),
+        "a Flash animation (SWF)": (b"FWS", b"CWS"),
+    },
+    _TO_PDF: {
+        "a DjVu document": (b"AT&TFORM",),
+        "a Windows help file (CHM)": (b"ITSF",),
+        "an InDesign document": (b"\x06\x06\xed\xf5",),
+        "an AutoCAD drawing (DWG)": (b"AC10",),
+    },
+    "Export it as text and drop that.": {"a capture of network traffic": (b"\xd4\xc3\xb2\xa1", b"\x0a\x0d\x0d\x0a")},
+}
+"""First bytes by what is to be done with a file, and by its kind."""
+_SIGNATURES: dict[bytes, UnsupportedKind | str] = {
+    **{prefix: mime for mime, prefixes in _CONVERTIBLE.items() for prefix in prefixes},
+    **{
+        prefix: UnsupportedKind(name, advice)
+        for advice, kinds in _UNSUPPORTED.items()
+        for name, prefixes in kinds.items()
+        for prefix in prefixes
+    },
+    **dict.fromkeys((b"\x09\0\4\0", b"\x09\2\6\0", b"\x09\4\6\0"), office.OLD_WORKBOOK),
+    **dict.fromkeys((b"HWP Document File",), office.HANGUL),
+    **dict.fromkeys((b"\xd7\xcd\xc6\x9a", b"\1\0\x09\0\0\3"), _DRAWING),
+    **dict.fromkeys((b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"IIU\0"), RAW_IMAGE),
+}
+"""All of them, in any order: none begins with another."""
 _AT_PLACES: tuple[tuple[int, bytes, UnsupportedKind], ...] = (
     (128, b"DICM", UnsupportedKind("a DICOM image", _TO_PNG)),
     (60, b"BOOKMOBI", UnsupportedKind("a Kindle book", _TO_EPUB)),
@@ -223,9 +211,9 @@ def identify_by_signature(
         return _PIXELS
     if head[257:262] == b"ustar" and head[262:265] in (b"\x0000", b"  \0"):
         return TAR
-    for prefix, type_ in _PREFIXES:
+    for prefix, kind in _SIGNATURES.items():
         if head.startswith(prefix) and not (reads_as_text and prefix.isascii() and not _CONTROLS.search(prefix)):
-            return type_
+            return kind
     if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
         return office.identify_archive(head, directory) or ZIP
     if head.startswith(office.COMPOUND):

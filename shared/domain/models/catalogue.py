@@ -12,11 +12,10 @@ from functools import cache
 from importlib import resources
 from typing import Annotated, Literal, Protocol, assert_never, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from shared.domain.media.kinds import Family
-from shared.domain.media.refusal import Refusal
-from shared.domain.models.prices import Dollars, Price, Tier, price_on
+from shared.domain.models.prices import CatalogueEntry, Dollars, Price, Tier, price_on
 from shared.domain.models.releases import GOOGLE_NAME, Stage, readings
 
 Capability = Literal[
@@ -54,11 +53,7 @@ _LONGEST_NAME = 128
 """Characters. The longest model name is half as long."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ThinkingByBudget(_Frozen):
+class ThinkingByBudget(CatalogueEntry):
     """Gemini 2.5: a number of tokens, -1 for the model's own choice, and 0 for none where that is possible."""
 
     by: Literal["budget"]
@@ -68,7 +63,7 @@ class ThinkingByBudget(_Frozen):
     default: Literal["dynamic", "off"]
 
 
-class ThinkingByLevel(_Frozen):
+class ThinkingByLevel(CatalogueEntry):
     """Gemini 3 and 4: one of several levels; thinking cannot be turned off."""
 
     by: Literal["level"]
@@ -81,21 +76,21 @@ class ThinkingByLevel(_Frozen):
 Thinking = Annotated[ThinkingByBudget | ThinkingByLevel, Field(discriminator="by")]
 
 
-class ThinkingSetting(_Frozen):
+class ThinkingSetting(CatalogueEntry):
     """A request's `thinkingConfig`: exactly one of both is set."""
 
     budget: int | None = None
     level: Level | None = None
 
 
-class Shutdown(_Frozen):
+class Shutdown(CatalogueEntry):
     """The first day on which a model no longer answers itself, and the model that answers instead."""
 
     on: date
     successor: str
 
 
-class Model(_Frozen):
+class Model(CatalogueEntry):
     """One model. `id` is the name to ask with; the service echoes the exact version in its answer."""
 
     id: str
@@ -181,7 +176,7 @@ class Model(_Frozen):
                 assert_never(thinking)
 
 
-class Retired(_Frozen):
+class Retired(CatalogueEntry):
     """A model that no longer answers, and the one to use instead."""
 
     id: str
@@ -190,7 +185,7 @@ class Retired(_Frozen):
     """Its last day, if known."""
 
 
-class UnknownName(_Frozen):
+class UnknownName(CatalogueEntry):
     """No known model has this name. If it is `well_formed`, it may be newer than the catalogue: ask the service."""
 
     name: str
@@ -203,7 +198,7 @@ class UnknownName(_Frozen):
         return self.suggestions[0]
 
 
-class Catalogue(_Frozen):
+class Catalogue(CatalogueEntry):
     """All models."""
 
     source: str
@@ -314,16 +309,13 @@ _FAMILY_WORDS: dict[Family, str] = {
 }
 
 
-def check_input(model: Model, family: Family, models: Catalogue | None = None) -> Refusal | None:
+def check_input(model: Model, family: Family) -> str | None:
     """Return why `model` cannot take a file of `family`, or None."""
     if model.takes(family):
         return None
     accepted = ", ".join(_FAMILY_WORDS[accepted_family] for accepted_family in sorted(model.inputs))
-    other = (models or catalogue()).default_model([family]).id
-    return Refusal(
-        code="unsupported_content_type",
-        message=f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {accepted}. Use {other}, for example.",
-    )
+    other = catalogue().default_model([family]).id
+    return f"Model {model.id} does not take {_FAMILY_WORDS[family]}, only {accepted}. Use {other}, for example."
 
 
 def refused_parameters(model: Model, parameters: Parameters) -> str | None:

@@ -17,11 +17,13 @@ Dollars = Annotated[Decimal, Field(ge=0), PlainSerializer(float, return_type=flo
 """US dollars for a million tokens."""
 
 
-class _Frozen(BaseModel):
+class CatalogueEntry(BaseModel):
+    """A part of the catalogue of models."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class InputPrices(_Frozen):
+class InputPrices(CatalogueEntry):
     """What a million tokens of each kind of input cost. Pages of documents count as images."""
 
     text: Dollars
@@ -34,7 +36,7 @@ class InputPrices(_Frozen):
         return price
 
 
-class Rates(_Frozen):
+class Rates(CatalogueEntry):
     input: InputPrices
     cached: InputPrices
     """Input that comes out of a cache."""

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, assert_never
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media.facts import Facts
-from shared.domain.media.refusal import Refusal
 from shared.domain.models.catalogue import Model
 from shared.domain.models.text_tokens import CHARACTERS_PER_TOKEN
 
@@ -97,22 +97,19 @@ def least_cached(model: Model) -> int:
     return CACHE if model.cache_minimum is None else model.cache_minimum
 
 
-def check_context(files: Sequence[Facts], model: Model, resolution: Resolution | None = None) -> Refusal | None:
-    """Return why these files together certainly exceed the model's context, or None.
+def check_context(files: Sequence[Facts], model: Model, resolution: Resolution | None = None) -> None:
+    """Raise `PermanentFailure` if these files together certainly exceed the model's context.
 
     Text is left to the service, because how many characters make a token depends on the language.
     """
     media = [facts for facts in files if facts.media_type.family != "text"]
     tokens = sum(estimate(facts, model, resolution) for facts in media)
     if tokens <= model.input_tokens:
-        return None
+        return
     ways = ["Cut it into parts"]
     if resolution != "low" and any(facts.media_type.family in ("image", "pdf", "video") for facts in media):
         lower = sum(estimate(facts, model, "low") for facts in media)
         if lower <= model.input_tokens:
             ways.append("set media_resolution to low")
-    return Refusal(
-        code="context_length_exceeded",
-        message=f"This is about {tokens:,} tokens; model {model.id} takes at most {model.input_tokens:,}. "
-        f"{', or '.join(ways)}.",
-    )
+    message = f"This is about {tokens:,} tokens; model {model.id} takes at most {model.input_tokens:,}. "
+    raise PermanentFailure("context_length_exceeded", f"{message}{', or '.join(ways)}.")

@@ -15,7 +15,7 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
 from shared.domain.media import kind_of_name
 from shared.domain.openai.schema_keywords import without_unknown_keywords
-from shared.domain.request import Submission
+from shared.domain.request.schema import Submission
 from shared.domain.tasks.task import is_task_id
 
 PASSED_ON = frozenset({

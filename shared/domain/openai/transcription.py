@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
 from shared.domain.models.catalogue import catalogue, find_model
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 Job = Literal["transcribe", "translate"]

@@ -30,13 +30,13 @@ TYPES: dict[Ending, str] = {
 
 
 class Source(NamedTuple):
-    """The file that the answer is about; width and height in pixels for a picture."""
+    """The file that the answer is about; width and height in pixels for a picture, upright as the model sees it."""
 
     name: str
     width: int | None = None
     height: int | None = None
     picture: bytes | None = None
-    """The image itself, if `needs_picture` is true and nothing has been drawn on it yet."""
+    """The image itself, until a child process has measured it and drawn on it."""
     pages: tuple[Page, ...] = ()
     """Pages that a grounded answer cites."""
     drawn: drawing.Drawn | None = None
@@ -124,40 +124,19 @@ def _render_text(output: Ending, text: str, value: JsonValue, source: Source) ->
 
 
 def _published(question: RecipeQuestion, value: JsonValue, source: Source) -> JsonValue:
-    """Return the structured answer as JSON, with boxes also in pixels."""
-    if not _has_boxes(question, value):
+    """Return the structured answer as JSON, with boxes also in pixels if the picture's size is known."""
+    if not _has_boxes(question, value) or not source.width or not source.height:
         return value
-    try:
-        width, height = _size(source)
-    except (_CannotMake, drawing.NotDrawable):
-        return value
-    return boxes.published(value, question.response_schema, width, height)
+    return boxes.published(value, question.response_schema, source.width, source.height)
 
 
 def _drawn(question: RecipeQuestion, value: JsonValue, source: Source) -> drawing.Drawn:
     if not _has_boxes(question, value):
         raise _CannotMake("the answer has no boxes")
-    if source.drawn is not None:
-        return source.drawn
-    if source.undrawable is not None:
-        raise _CannotMake(source.undrawable)
-    if source.picture is None:
-        raise _CannotMake("the image is not there any more")
-    return drawing.drawn(source.picture, boxes.boxes(value, question.response_schema, *_size(source)))
+    if source.drawn is None:
+        raise _CannotMake(source.undrawable or "the image is not there any more")
+    return source.drawn
 
 
 def _has_boxes(question: RecipeQuestion, value: JsonValue) -> bool:
     return boxes.has_boxes(value) or boxes.asked_for(question.response_schema)
-
-
-def _size(source: Source) -> tuple[int, int]:
-    """Return the picture's upright size: the model and the reader see it that way."""
-    if source.picture is not None:
-        try:
-            return drawing.upright_size(source.picture)
-        except drawing.NotDrawable:
-            if not source.width:
-                raise
-    if not source.width or not source.height:
-        raise _CannotMake("the size of the image is not known")
-    return source.width, source.height

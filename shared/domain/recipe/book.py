@@ -19,7 +19,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple, cast
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.overlay import overlay
@@ -56,8 +56,6 @@ class RecipesInvalid(ValueError):
 
 class RecipeBook(Frozen):
     """All recipes of an inbox, in the order in which they are tried."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipes: tuple[Recipe, ...]
     origins: dict[str, str]
@@ -263,3 +261,7 @@ def _describe_error(error: dict[str, Any]) -> str:
 def _path(place: Place) -> str:
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
     return path.lstrip(".")
+
+
+BUILT_IN = built_in().recipes
+"""The built-in recipes; the first of each family is its default."""

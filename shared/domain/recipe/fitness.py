@@ -89,8 +89,8 @@ def _misfits_of_model(recipe: Recipe, families: Sequence[Family], model: Model) 
         yield Misfit("model", "model_not_support_capability", str(why))
         return
     for family in dict.fromkeys(families):
-        if refusal := check_input(model, family):
-            yield Misfit("model", "unsupported_content_type", refusal.message)
+        if why := check_input(model, family):
+            yield Misfit("model", "unsupported_content_type", why)
     if recipe.transcription is not None and not model.can("transcription"):
         message = f"Model {model.id} gives no times of words: gemini-3.5-transcribe does, or leave them out."
         yield Misfit("model", "model_not_support_capability", message)

@@ -43,7 +43,7 @@ class Glob:
         if piece == "**/":
             # Nothing, or anything that ends with a slash.
             self._skips += [(at, at + 1), (at, at + 2)]
-            self._steps += [_match_nothing, _is_slash]
+            self._steps += [_match_nothing, "/".__eq__]
             self._stays |= 2 << at
         elif piece in ("*", "**"):
             self._skips.append((at, at + 1))
@@ -53,7 +53,7 @@ class Glob:
             else:
                 self._stays |= 1 << at
         elif piece == "?":
-            self._steps.append(_is_not_slash)
+            self._steps.append("/".__ne__)
         elif piece[0] == "[":
             self._steps.append(_character_class(piece[1:-1]))
         else:
@@ -109,11 +109,3 @@ def _character_class(members: str) -> _Matcher:
 
 def _match_nothing(_character: str) -> bool:
     return False
-
-
-def _is_slash(character: str) -> bool:
-    return character == "/"
-
-
-def _is_not_slash(character: str) -> bool:
-    return character != "/"

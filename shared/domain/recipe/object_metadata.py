@@ -33,12 +33,12 @@ class AppliedMetadata(NamedTuple):
 
 def apply_metadata(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> AppliedMetadata:
     """Return `first`, or the recipe that the metadata names, with the metadata applied. Raises `PermanentFailure`."""
+    lowered = {key.lower(): value.strip() for key, value in about.metadata.items()}
     values = {
-        key.lower().removeprefix(PREFIX): value for key, value in about.metadata.items() if _is_dropsight_key(key)
+        key.removeprefix(PREFIX).replace("-", "_"): value for key, value in lowered.items() if key.startswith(PREFIX)
     }
-    values = {
-        name.replace("-", "_"): value.strip() for name, value in values.items() if name not in _MARKS_OF_PUBLISHED_FILES
-    }
+    for mark in _MARKS_OF_PUBLISHED_FILES:
+        values.pop(mark, None)
     warnings: list[str] = []
     recipe = first
     if (named := values.get("recipe")) and named != first.name:
@@ -73,10 +73,6 @@ def apply_metadata(recipes: Sequence[Recipe], first: Recipe, about: Dropped) -> 
     if changes:
         _refuse_impossible_outputs(changed, about, tuple(values))
     return AppliedMetadata(changed, tuple(warnings))
-
-
-def _is_dropsight_key(key: str) -> bool:
-    return key.lower().startswith(PREFIX)
 
 
 def _by_name(recipes: Sequence[Recipe], name: str, family: Family) -> Recipe:
@@ -141,18 +137,14 @@ def _listed(value: str) -> JsonValue:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _literal(value: str) -> JsonValue:
-    return literal(value)
-
-
 def _unchanged(value: str) -> JsonValue:
     return value
 
 
 _FIELDS: dict[MetadataKey, tuple[str, Callable[[str], JsonValue]]] = {
-    "prompt": ("prompt", _literal),
+    "prompt": ("prompt", literal),
     "model": ("model", _unchanged),
-    "system": ("system", _literal),
+    "system": ("system", literal),
     "range": ("range", _unchanged),
     "schema": ("response_schema", _unchanged),
     "outputs": ("outputs", _listed),

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from shared.domain.answer.response import Json
 from shared.domain.models.prices import InputKind
-from shared.domain.recipe import Range
+from shared.domain.recipe.definition import Range
 from shared.domain.recipe.making import Makes
 from shared.domain.splitting.plan import Part
 from shared.domain.tasks.task import Frozen, Ran

@@ -123,16 +123,11 @@ def media_part(recipe: Recipe, file: PreparedFile) -> Json:
     else:
         part = {"fileData": {"mimeType": file.mime_type, "fileUri": file.uri}}
     if recipe.range is not None and file.mime_type.startswith("video/"):
-        part["videoMetadata"] = _offsets(recipe.range)
+        offsets = {"startOffset": recipe.range.start, "endOffset": recipe.range.end}
+        part["videoMetadata"] = {name: _duration(at) for name, at in offsets.items() if at is not None}
     if recipe.media_resolution == "ultra_high" and file.mime_type.startswith("image/"):
         part["mediaResolution"] = {"level": _resolution(recipe)}
     return part
-
-
-def _offsets(range_: Range) -> Json:
-    """Return the range as a part's `videoMetadata`."""
-    sampled: Json = {"startOffset": _duration(range_.start)}
-    return sampled if range_.end is None else {**sampled, "endOffset": _duration(range_.end)}
 
 
 def _with_range_named(range_: Range, prompt: str) -> str:

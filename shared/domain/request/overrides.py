@@ -12,10 +12,15 @@ from shared.domain.answer.response import Json
 from shared.domain.errors import FieldRefused
 from shared.domain.media import Family
 from shared.domain.models.catalogue import ThinkingByBudget, ThinkingSetting, find_model
-from shared.domain.recipe import BUILT_IN, PREFIX, Misfit, Recipe, first_flaw, missing_needs, output_flaws, with_fields
+from shared.domain.recipe.book import BUILT_IN
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import Misfit
 from shared.domain.recipe.making import made_metadata_keys
-from shared.domain.recipe.overlay import overlay
+from shared.domain.recipe.matching import PREFIX
+from shared.domain.recipe.object_metadata import missing_needs
+from shared.domain.recipe.overlay import first_flaw, overlay, with_fields
 from shared.domain.recipe.transcription import Transcription
+from shared.domain.recipe.validation import output_flaws
 from shared.domain.request.options import AudioTranscriptionConfig, JsonObjectAnswer, JsonSchemaAnswer, TextAnswer
 from shared.domain.request.schema import Submission
 

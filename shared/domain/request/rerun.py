@@ -8,7 +8,9 @@ from datetime import date
 from pydantic import ValidationError
 
 from shared.domain.media import kind_of_name
-from shared.domain.recipe import Recipe, first_flaw, literal
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.overlay import first_flaw
+from shared.domain.recipe.placeholders import literal
 from shared.domain.request.overrides import (
     CACHED_CONTENT,
     find_recipe,

@@ -197,14 +197,7 @@ class Submission(StrictModel):
 
 def read(text: bytes) -> Submission:
     """Parse a body. Raises `RequestRefused`: 400 if it is not JSON, 422 if a field is wrong."""
-    if len(text) > LARGEST_BODY:
-        raise RequestRefused(
-            422,
-            "invalid_request_error",
-            "payload_too_large",
-            f"The request has {len(text):,} bytes; at most {LARGEST_BODY:,} are taken, of which 20 MiB may be inline "
-            "data before its base64. Put the file into a bucket and name it as gs://bucket/object.",
-        )
+    refuse_too_large(len(text))
     text = _plain_text(text)
     if b"NaN" in text or b"Infinity" in text:
         _refuse_nan(text)
@@ -212,6 +205,16 @@ def read(text: bytes) -> Submission:
         return Submission.model_validate_json(text)
     except ValidationError as error:
         raise _refusal(error) from None
+
+
+def refuse_too_large(size: int) -> None:
+    """Raise 422 if a body has more than `LARGEST_BODY` bytes."""
+    if size > LARGEST_BODY:
+        message = (
+            f"The request has {size:,} bytes; at most {LARGEST_BODY:,} are taken, of which 20 MiB may be inline "
+            "data before its base64. Put the file into a bucket and name it as gs://bucket/object."
+        )
+        raise RequestRefused(422, "payload_too_large", message)
 
 
 def replace_fields(request: bytes, changes: bytes) -> bytes:
@@ -312,7 +315,7 @@ def _refuse_nan(text: bytes) -> None:
 
 
 def _unreadable(why: str) -> RequestRefused:
-    return RequestRefused(400, "invalid_request_error", "invalid_param", f"The body is not JSON: {why}", param="body")
+    return RequestRefused(400, "invalid_param", f"The body is not JSON: {why}", param="body")
 
 
 def as_stored(submission: Submission) -> bytes:

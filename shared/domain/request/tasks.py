@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 from shared.domain.request.schema import Submission
 from shared.domain.tasks.task import ID_PATTERN, Callback, Pointer, Ran, Source, Task, new_task
 

@@ -17,8 +17,10 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue
 
 from shared.domain.media import Family, kind_of_name
-from shared.domain.recipe import PREFIX, TRANSCRIBE_PROMPT, Dropped, Missing, Recipe, RecipeQuestion, fill
+from shared.domain.recipe.definition import TRANSCRIBE_PROMPT, Recipe, RecipeQuestion
 from shared.domain.recipe.making import made_metadata_keys
+from shared.domain.recipe.matching import PREFIX, Dropped
+from shared.domain.recipe.placeholders import Missing, fill
 from shared.domain.request.inputs import Inline, Input, Remote, StoredInput, inputs_of
 from shared.domain.request.messages import AudioPart, Message, TextPart, Where
 from shared.domain.request.options import JsonObjectAnswer, TextAnswer

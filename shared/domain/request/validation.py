@@ -8,8 +8,10 @@ from datetime import date
 from shared.domain.errors import FieldRefused, PermanentFailure
 from shared.domain.media import Facts, Family
 from shared.domain.models.catalogue import check_input, find_model
-from shared.domain.recipe import Recipe, misfits, output_flaws
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import misfits
 from shared.domain.recipe.transcription import LONGEST_WITH_WORDS
+from shared.domain.recipe.validation import output_flaws
 from shared.domain.request.inputs import Inline
 from shared.domain.request.overrides import refusal_of_misfit, request_field
 from shared.domain.request.schema import Submission, read, refuse_on_error
@@ -74,8 +76,8 @@ def _families(resolved: ResolvedRequest, today: date) -> Sequence[Family]:
     for file in resolved.inputs:
         if (family := file.declared_family) is None:
             continue
-        if model is not None and "text" in model.outputs and (refusal := check_input(model, family)):
-            raise FieldRefused(file.param, refusal.message, "model_not_support_capability")
+        if model is not None and "text" in model.outputs and (why := check_input(model, family)):
+            raise FieldRefused(file.param, why, "model_not_support_capability")
         families.append(family)
     if len(families) == len(resolved.inputs):
         return families

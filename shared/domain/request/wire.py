@@ -11,8 +11,8 @@ from pydantic import JsonValue
 from shared.domain.answer.plain_json import parse
 from shared.domain.answer.response import Json
 from shared.domain.models.catalogue import ThinkingByLevel, find_model
-from shared.domain.recipe import PreparedFile, media_part
 from shared.domain.recipe import wire as recipe_wire
+from shared.domain.recipe.wire import PreparedFile, media_part
 from shared.domain.request.messages import ChosenFunction, Message, TextPart
 from shared.domain.request.to_recipe import ResolvedRequest
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
 from shared.domain.answer.usage import total_usage
-from shared.domain.checks import CompleteAnswer
+from shared.domain.checks.rounds import CompleteAnswer
 from shared.domain.outputs.markup import unfenced
 from shared.domain.recipe.definition import Join, Recipe, RecipeQuestion
 from shared.domain.splitting.merge import Overlap, merge_values

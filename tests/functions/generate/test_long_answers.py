@@ -20,7 +20,7 @@ from functions.generate.result.publishing import publish
 from shared import wiring
 from shared.domain.answer import response as answer
 from shared.domain.answer.response import Json
-from shared.domain.recipe import Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.question import About, Question
 from shared.domain.stored_rounds import Round
 from shared.domain.tasks.task import Task

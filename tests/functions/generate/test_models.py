@@ -10,7 +10,8 @@ import pytest
 from local.standins.faults import Fault
 from local.standins.gemini.models import catalogue as served
 from shared.domain.models.catalogue import catalogue
-from shared.domain.recipe import Recipe, misfits
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import misfits
 from tests.functions.generate.conftest import SAMPLES, System, answers, warned
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from shared.domain.recipe import DEFAULT_MODEL
+from shared.domain.recipe.definition import DEFAULT_MODEL
 from tests.functions.generate.conftest import SAMPLES, System, answers, camelled, warned, words
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

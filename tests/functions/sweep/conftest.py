@@ -13,11 +13,15 @@ from local.standins.cloud_tasks import QueueSpec, QueueStandIn
 from local.standins.firestore import FirestoreStandIn
 from local.standins.storage import StorageStandIn
 from local.standins.wire_tap import Tap
+from shared.budgets import Budgets
 from shared.clock import MovableClock
+from shared.cloud.file_search import FileSearch
 from shared.cloud.firestore import Tasks
+from shared.cloud.index_entries import IndexEntries
 from shared.cloud.notes import Notes
 from shared.cloud.queue import Dispatches, Queue
 from shared.cloud.storage import Storage
+from shared.cloud.throttle import Throttle
 from shared.dependencies import SweepDeps
 from shared.intake import Intake
 from shared.orphan_files import OrphanFiles
@@ -89,6 +93,10 @@ async def system(
         storage=storage,
         orphan_files=cast(OrphanFiles, NOT_USED),
         callbacks=callbacks,
+        throttle=Throttle(Notes(tasks.client, "throttle"), clock),
+        file_search=cast(FileSearch, NOT_USED),
+        index_entries=IndexEntries(tasks.client),
+        budgets=cast(Budgets, NOT_USED),
     )
     transport: Any = tasks.client._firestore_api.transport
     await transport.close()

@@ -14,7 +14,7 @@ from local.standins.faults import Fault
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.dependencies import SweepDeps
-from shared.domain.request import read
+from shared.domain.request.schema import read
 
 ASKED = json.dumps({"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Hello"}]}).encode()
 BOTTOMLESS = b'{"NaN":' + b"[" * 100_000

@@ -51,19 +51,19 @@ async def test_no_part_uses_up_the_time_of_the_others(
     sweeping: ModuleType, system: SweepDeps, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = Slow(clock)
-    for name in ("redrive_all", "take_lost_requests", "take_lost_objects"):
+    for name in ("redrive_all", "take_lost_requests", "take_lost_objects", "remove_deleted_objects"):
         monkeypatch.setattr(sweeping, name, slow.part)
     system = sweeping.SweepDeps(
         **{
             **vars(system),
             "settings": system.settings.model_copy(
-                update={"inboxes": {"inbox": Inbox(), "other": Inbox()}, "time_limit_seconds": 1500}
+                update={"inboxes": {"inbox": Inbox(), "other": Inbox()}, "time_limit_seconds": 1800}
             ),
             "orphan_files": slow,
         }
     )
     report = await sweeping.run(system)
-    assert slow.shares == [pytest.approx(300, abs=5)] * 5
+    assert slow.shares == [pytest.approx(300, abs=5)] * 6
     assert (report["files_seen"], report["files_deleted"], report["errors"]) == (2, 1, 1)
 
 
@@ -84,7 +84,7 @@ async def test_each_part_is_a_step_of_the_runs_trace(
     finally:
         tracing.stop_tracing()
     spans = [span for span in map(json.loads, capsys.readouterr().out.splitlines()) if "span" in span]
-    assert {span["part"] for span in spans[:-1]} == {"open tasks", "files", "requests", "objects of inbox"}
+    assert {span["part"] for span in spans[:-1]} == {"open tasks", "files", "requests", "indexes", "objects of inbox"}
     assert {span["parent_id"] for span in spans[:-1]} == {spans[-1]["span_id"]}
     assert (spans[-1]["span"], spans[-1]["errors"]) == ("sweep", 0)
 

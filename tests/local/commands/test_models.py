@@ -18,7 +18,7 @@ from local.standins.gemini.models import catalogue as served
 from local.standins.wire_tap import Tap
 from shared.clock import MovableClock
 from shared.domain.models.catalogue import Catalogue, catalogue
-from shared.domain.recipe import Recipe
+from shared.domain.recipe.definition import Recipe
 
 SHIPPED = Path(__file__).parents[3] / "shared" / "domain" / "models" / "catalogue.json"
 

@@ -13,7 +13,7 @@ from shared.clock import MovableClock
 from shared.cloud.recipes import RecipeBooks
 from shared.cloud.storage import Storage
 from shared.domain.errors import Blocked
-from shared.domain.recipe import RecipeBook, built_in
+from shared.domain.recipe.book import RecipeBook, built_in
 
 URI = "gs://recipes/mine.toml"
 RECIPE = '[[recipe]]\nname = "{}"\nfor = {{ prefix = "a/" }}\ntakes = "text"\nprompt = "What is it?"\n'

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.cloud.firestore import from_document, to_document
-from shared.domain.recipe import Recipe
+from shared.domain.recipe.definition import Recipe
 
 
 def _with_dates(value: dict[str, Any]) -> Any:

@@ -52,9 +52,9 @@ def test_only_a_permanent_failure_has_a_public_code() -> None:
 
 
 def test_a_refusal_carries_all_that_the_answer_needs() -> None:
-    refused = RequestRefused(422, "invalid_request_error", "invalid_param", "no", param="model", headers={"A": "b"})
+    refused = RequestRefused(422, "invalid_param", "no", param="model", headers={"A": "b"})
     assert (refused.status, refused.type, refused.code, refused.param) == (
         422, "invalid_request_error", "invalid_param", "model",
     )  # fmt: skip
     assert (refused.message, str(refused), refused.headers) == ("no", "no", {"A": "b"})
-    assert RequestRefused(404, "not_found", "task_not_found", "no").headers == {}
+    assert RequestRefused(404, "task_not_found", "no").headers == {}

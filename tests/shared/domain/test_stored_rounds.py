@@ -6,7 +6,7 @@ import pytest
 from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
-from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, Step
 from shared.domain.recipe.question import Question
 from shared.domain.splitting.plan import Part, Span
 from shared.domain.stored_rounds import (

@@ -13,7 +13,7 @@ from shared.cloud.object_stream import SourceVanished
 from shared.dependencies import GenerateDeps
 from shared.domain.errors import PermanentFailure, TransientFailure
 from shared.domain.media import Facts, media_type
-from shared.domain.recipe import Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.splitting.plan import Span
 from shared.examiner import Examiner
 from shared.sandbox import Sandbox

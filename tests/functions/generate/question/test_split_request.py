@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from functions.generate.question.split_request import RequestQuestions, is_divisible
-from shared.domain.recipe import PreparedFile
-from shared.domain.request import ResolvedRequest, resolve_recipe
+from shared.domain.recipe.wire import PreparedFile
 from shared.domain.request.schema import Submission
+from shared.domain.request.to_recipe import ResolvedRequest, resolve_recipe
 
 TODAY = date(2026, 11, 26)
 FILE = {"type": "file_url", "file_url": {"url": "gs://inbox/long.pdf"}}

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from shared.domain.answer import finish_reasons
 from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
-from shared.domain.checks import AskAgain, CompleteAnswer, Failed, Step, next_step
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, Step, next_step
 
 REASONS = [each.value for each in FinishReason]
 CUT = ["MAX_TOKENS", "CONTINUATION"]

@@ -11,8 +11,7 @@ from shared.domain.answer import response as answer
 from shared.domain.answer.citations import passages
 from shared.domain.answer.grounding import joined_grounding
 from shared.domain.answer.response import Json
-from shared.domain.checks import CompleteAnswer
-from shared.domain.checks.rounds import next_step
+from shared.domain.checks.rounds import CompleteAnswer, next_step
 
 PIECES = st.lists(st.lists(st.sampled_from("abcdef"), max_size=4), min_size=1, max_size=5)
 """The passages that each piece names; each has a support for each."""

@@ -12,14 +12,9 @@ from pydantic import JsonValue
 
 from shared.domain.answer.response import Json
 from shared.domain.answer.schemas import schema_flaw, violations
-from shared.domain.checks import (
-    AskAgain,
-    CompleteAnswer,
-    Failed,
-    join_without_overlap,
-    next_step,
-    read,
-)
+from shared.domain.checks.continuation import join_without_overlap
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, next_step
+from shared.domain.checks.structure import read
 
 NAMED: dict[str, JsonValue] = {
     "type": "object",

@@ -13,7 +13,10 @@ from shared.domain.answer.code_runs import as_markdown
 from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
 from shared.domain.answer.transcript import segments_in_text
-from shared.domain.checks import join_without_overlap, next_step, read, transcript_warnings
+from shared.domain.checks.continuation import join_without_overlap
+from shared.domain.checks.rounds import next_step
+from shared.domain.checks.structure import read
+from shared.domain.checks.transcript_coverage import transcript_warnings
 from shared.domain.outputs import tables
 from shared.domain.outputs.markup import fence_content, unfenced
 

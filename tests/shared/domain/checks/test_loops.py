@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from shared.domain.answer.response import Json
-from shared.domain.checks import AskAgain, CompleteAnswer, Failed, loop_at_end, next_step
+from shared.domain.checks.loops import loop_at_end
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, Failed, next_step
 
 _RANDOM = Random(7)
 WORDS = ["".join(_RANDOM.choices("abcdefghij", k=_RANDOM.randint(2, 9))) for _ in range(3000)]

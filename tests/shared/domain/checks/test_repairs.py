@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from shared.domain.answer.timestamps import as_asked, meant, written_exactly
 from shared.domain.answer.transcript import segments_in_text
-from shared.domain.checks import AskAgain, CompleteAnswer, next_step, read
+from shared.domain.checks.rounds import AskAgain, CompleteAnswer, next_step
+from shared.domain.checks.structure import read
 
 SEGMENT = {"start": "00:01", "end": "00:02", "speaker": "A", "text": "Hello."}
 TRANSCRIPT: dict[str, JsonValue] = {

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from shared.domain.checks import repeated_phrase, transcript_warnings
-from shared.domain.recipe import Range
+from shared.domain.checks.loops import repeated_phrase
+from shared.domain.checks.transcript_coverage import transcript_warnings
+from shared.domain.recipe.definition import Range
 
 MINUTE = "What was said, and by whom, and what was answered, and how, and all that came of it later in the minute"
 

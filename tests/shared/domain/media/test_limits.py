@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.domain.media import GEMINI, Facts, Limits, check, check_prompt, check_size, media_type
+from shared.domain.errors import PermanentFailure
+from shared.domain.media import GEMINI, Facts, check, check_prompt, check_size, media_type
 
 HOUR = 3600.0
 
@@ -23,7 +24,7 @@ def facts(mime: str, *, size: int = 1000, **known: object) -> Facts:
     ],
 )
 def test_what_is_exactly_at_the_limit_is_taken(allowed: Facts) -> None:
-    assert check(allowed) is None
+    check(allowed)
 
 
 @pytest.mark.parametrize(
@@ -38,32 +39,29 @@ def test_what_is_exactly_at_the_limit_is_taken(allowed: Facts) -> None:
     ],
 )
 def test_what_is_over_a_limit_is_refused_with_the_value_and_the_way_out(too_much: Facts, code: str, says: str) -> None:
-    refusal = check(too_much)
-    assert refusal is not None
-    assert refusal.code == code
-    assert says in refusal.message
+    with pytest.raises(PermanentFailure) as refused:
+        check(too_much)
+    assert refused.value.code == code
+    assert says in refused.value.message
 
 
 def test_all_recordings_of_a_prompt_count_together() -> None:
     parts = [facts("audio/mp3", duration=5 * HOUR)] * 2
-    refusal = check_prompt(parts)
-    assert refusal is not None
-    assert refusal.code == "media_too_long"
-    assert check_prompt(parts[:1]) is None
+    with pytest.raises(PermanentFailure) as refused:
+        check_prompt(parts)
+    assert refused.value.code == "media_too_long"
+    check_prompt(parts[:1])
 
 
 def test_all_images_of_a_prompt_count_together() -> None:
-    assert check_prompt([facts("image/png")] * 3600) is None
-    refusal = check_prompt([facts("image/png")] * 3601)
-    assert refusal is not None
-    assert "3,601 images" in refusal.message
+    check_prompt([facts("image/png")] * 3600)
+    with pytest.raises(PermanentFailure, match="3,601 images"):
+        check_prompt([facts("image/png")] * 3601)
 
 
 def test_size_can_be_refused_before_anything_is_read() -> None:
-    assert check_size(GEMINI.file_bytes, pdf=False) is None
-    assert check_size(GEMINI.file_bytes + 1, pdf=False) is not None
-    assert check_size(GEMINI.pdf_bytes + 1, pdf=True) is not None
-
-
-def test_another_service_may_have_other_limits() -> None:
-    assert check(facts("application/pdf", pages=20), Limits(pdf_pages=10)) is not None
+    check_size(GEMINI.file_bytes, pdf=False)
+    check_size(GEMINI.pdf_bytes + 1, pdf=False)
+    for size, pdf in ((GEMINI.file_bytes + 1, False), (GEMINI.pdf_bytes + 1, True)):
+        with pytest.raises(PermanentFailure, match="at most"):
+            check_size(size, pdf=pdf)

@@ -11,8 +11,14 @@ import pytest
 from shared.domain.errors import RequestRefused
 from shared.domain.models.catalogue import Catalogue, Model, Shutdown, catalogue, resolve
 from shared.domain.models.releases import release
-from shared.domain.recipe import PreparedFile, Recipe, misfits
-from shared.domain.request import Submission, body, read, refuse_misfits, resolve_recipe, resolve_rerun
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.fitness import misfits
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import Submission, read
+from shared.domain.request.to_recipe import resolve_recipe
+from shared.domain.request.validation import refuse_misfits
+from shared.domain.request.wire import body
 
 END = date(2026, 12, 1)
 BEFORE, AFTER = END - timedelta(days=1), END + timedelta(days=90)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.domain.errors import PermanentFailure
 from shared.domain.media import Facts, media_type
 from shared.domain.models import text_tokens, tokens
 from shared.domain.models.catalogue import Model, resolve
@@ -68,13 +69,13 @@ def test_text_is_four_characters_a_token() -> None:
 
 def test_what_cannot_fit_the_context_is_refused_with_a_way_out() -> None:
     film = facts("video/mp4", duration=2 * 3600.0, has_audio=True, has_video=True)
-    refusal = tokens.check_context([film], FLASH)
-    assert refusal is not None
-    assert refusal.code == "context_length_exceeded"
-    assert "2,088,000 tokens; model gemini-2.5-flash takes at most 1,048,576" in refusal.message
-    assert "media_resolution to low" in refusal.message
-    assert tokens.check_context([film], FLASH, "low") is None
-    assert tokens.check_context([facts("text/plain", size=10**9)], FLASH) is None
+    with pytest.raises(PermanentFailure) as refused:
+        tokens.check_context([film], FLASH)
+    assert refused.value.code == "context_length_exceeded"
+    assert "2,088,000 tokens; model gemini-2.5-flash takes at most 1,048,576" in refused.value.message
+    assert "media_resolution to low" in refused.value.message
+    tokens.check_context([film], FLASH, "low")
+    tokens.check_context([facts("text/plain", size=10**9)], FLASH)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from shared.domain.answer.transcript import is_transcript
 from shared.domain.outputs import Source, render
-from shared.domain.recipe import RecipeQuestion
-from tests.shared.domain.outputs.rendering import made, picture, question
+from shared.domain.recipe.definition import RecipeQuestion
+from tests.shared.domain.outputs.rendering import drawn_on, made, picture, question
 
 
 def test_boxes_are_published_in_pixels_of_the_image() -> None:
@@ -68,7 +68,7 @@ def test_an_answer_that_holds_boxes_keeps_all_else_it_says(around: Callable[[dic
     given_box = {"box_2d": [0, 0, 500, 1000]}
     published = json.loads(made("json", value=around(given_box), width=200, height=100))
     assert published == around({**given_box, "box": corners(200, 50)})
-    rendered = render(question("png"), "", around(given_box), Source("a.png", picture=picture()))
+    rendered = render(question("png"), "", around(given_box), drawn_on(question("png"), around(given_box), picture()))
     with Image.open(io.BytesIO(rendered.files["png"].data)) as drawn:
         assert drawn.getpixel((0, 20)) != (255, 255, 255)
 
@@ -94,7 +94,7 @@ JSON = st.recursive(
 def test_any_answer_is_published_without_a_loss(value: Any, schema: Any) -> None:
     question = RecipeQuestion(name="", prompt="p", response_schema=schema, outputs=("json", "png", "csv", "txt"))
     try:
-        rendered = render(question, json.dumps(value), value, Source("a.png", picture=picture((7, 3))))
+        rendered = render(question, json.dumps(value), value, drawn_on(question, value, picture((7, 3))))
     except OverflowError:
         assert is_transcript(value)  # What is read from a model has no such times.
         return

@@ -8,7 +8,7 @@ from shared.domain.answer.citations import Page, citations, pages_of
 from shared.domain.answer.completion import completion
 from shared.domain.answer.response import Json
 from shared.domain.outputs import Source, render
-from shared.domain.recipe import RecipeQuestion
+from shared.domain.recipe.definition import RecipeQuestion
 
 TEXT = "Über Tee: green tea is old. Nothing else."
 GROUNDED: Json = {

@@ -9,7 +9,7 @@ from shared.domain.answer.transcript import Segment, segments, segments_in_text
 from shared.domain.outputs import Source, render
 from shared.domain.outputs.markup import unfenced
 from shared.domain.outputs.subtitles import cues, srt, vtt
-from shared.domain.recipe import RecipeQuestion
+from shared.domain.recipe.definition import RecipeQuestion
 from tests.shared.domain.outputs.rendering import made, question
 
 TIMED: JsonValue = {

@@ -16,8 +16,9 @@ from PIL import Image
 from shared.domain.outputs import Source, render
 from shared.domain.outputs.drawing import MAX_PIXELS
 from shared.domain.outputs.sandboxed_drawing import FUNCTION, DrawingReply, arguments_of, read_reply
-from shared.domain.recipe import RecipeQuestion
+from shared.domain.recipe.definition import RecipeQuestion
 from shared.sandbox import Sandbox
+from tests.shared.domain.outputs.rendering import drawn_on
 
 BOXES: Any = [{"label": "cup", "box_2d": [0, 0, 500, 500]}]
 MEGAPIXELS_40 = (8000, 5000)
@@ -107,7 +108,7 @@ async def test_a_drawing_stands_as_its_boxes_do(orientation: int) -> None:
     exif[0x0112] = orientation
     out = io.BytesIO()
     Image.new("RGB", (60, 30), "white").save(out, "JPEG", exif=exif)
-    source = Source("a.jpg", picture=out.getvalue())
     question = RecipeQuestion(name="", prompt="p", response_schema={"type": "array"}, outputs=("png",))
+    source = drawn_on(question, BOXES, out.getvalue())
     with Image.open(io.BytesIO(render(question, "", BOXES, source).files["png"].data)) as shown:
         assert shown.size == ((30, 60) if orientation >= 5 else (60, 30))

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from shared.domain.answer.schemas import violations
-from shared.domain.recipe import BUILT_IN, RecipesInvalid, built_in, check, file_schema, load
+from shared.domain.recipe.book import BUILT_IN, RecipesInvalid, built_in, check, file_schema, load
 from shared.domain.recipe.toml_lines import lines
 
 MINIMAL = """

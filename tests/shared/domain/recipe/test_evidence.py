@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from shared.domain.recipe import Recipe
+from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.evidence import EVIDENCE_PROMPT, Quote, split_evidence, with_evidence
 from shared.domain.recipe.validation import flaws
 from shared.domain.recipe.wire import request

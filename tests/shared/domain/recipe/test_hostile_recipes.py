@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import PermanentFailure, RequestRefused
-from shared.domain.recipe import BUILT_IN, Dropped, Recipe, apply_metadata, choose
-from shared.domain.recipe.book import check
-from shared.domain.recipe.object_metadata import METADATA_KEYS
-from shared.domain.request import resolve_rerun
+from shared.domain.recipe.book import BUILT_IN, check
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.matching import Dropped, choose
+from shared.domain.recipe.object_metadata import METADATA_KEYS, apply_metadata
+from shared.domain.request.rerun import resolve_rerun
 from shared.domain.tasks.task import Ran
 from tests.shared.domain.request.hostile_schemas import HOSTILE, doubling
 

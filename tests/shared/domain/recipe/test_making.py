@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from shared.domain.recipe import BUILT_IN, Recipe, check
+from shared.domain.recipe.book import BUILT_IN, check
+from shared.domain.recipe.definition import Recipe
 from shared.domain.recipe.making import MADE_ENDINGS, NEEDED_OUTPUTS, Embedding, Makes, embedding_body
 
 MADE = {recipe.makes: recipe for recipe in BUILT_IN if recipe.makes is not None}

@@ -8,21 +8,13 @@ import pytest
 
 from shared.domain.errors import PermanentFailure
 from shared.domain.media import Family
-from shared.domain.recipe import (
-    BUILT_IN,
-    Dropped,
-    Missing,
-    Range,
-    Recipe,
-    Rule,
-    apply_metadata,
-    choose,
-    explain,
-    fill,
-    load,
-    misfits,
-)
+from shared.domain.recipe.book import BUILT_IN, load
+from shared.domain.recipe.definition import Range, Recipe, Rule
+from shared.domain.recipe.fitness import misfits
 from shared.domain.recipe.globs import glob_pattern
+from shared.domain.recipe.matching import Dropped, choose, explain
+from shared.domain.recipe.object_metadata import apply_metadata
+from shared.domain.recipe.placeholders import Missing, fill
 
 
 def dropped(name: str = "calls/monday.mp3", family: Family = "audio", size: int = 1000, **metadata: str) -> Dropped:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.domain.recipe import Recipe, first_flaw, with_fields
-from shared.domain.recipe.overlay import overlay
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.overlay import first_flaw, overlay, with_fields
 
 TRANSCRIPT = {"prompt": "Transcribe.", "transcript": True, "parameters": {"seed": 1, "top_k": 3}, "outputs": ["txt"]}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.domain.recipe.snapshot import questions_of
-from shared.domain.request import read_and_check
+from shared.domain.request.validation import read_and_check
 from shared.domain.tasks.task import Ran
 
 SNAPSHOTS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "tasks" / "ran_of_requests_1_0.json").read_text())

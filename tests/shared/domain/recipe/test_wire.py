@@ -9,7 +9,9 @@ from google.genai import types
 
 from shared.domain.answer.response import Json
 from shared.domain.media import Family
-from shared.domain.recipe import BUILT_IN, PreparedFile, Recipe, request, unstructured
+from shared.domain.recipe.book import BUILT_IN
+from shared.domain.recipe.definition import Recipe
+from shared.domain.recipe.wire import PreparedFile, request, unstructured
 
 
 def body(recipe: Recipe, *families: Family) -> dict[str, Any]:

@@ -7,10 +7,8 @@ from datetime import date
 from typing import Any
 
 from shared.domain.errors import RequestRefused
-from shared.domain.request import (
-    ResolvedRequest,
-    read_and_check,
-)
+from shared.domain.request.to_recipe import ResolvedRequest
+from shared.domain.request.validation import read_and_check
 
 TODAY = date(2026, 11, 26)
 

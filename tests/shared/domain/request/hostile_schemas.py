@@ -138,7 +138,7 @@ def refused_by_recipe(schema: Schema) -> str | None:
 
 def refused_by_request(schema: Schema) -> str | None:
     from shared.domain.errors import RequestRefused
-    from shared.domain.request import read_and_check
+    from shared.domain.request.validation import read_and_check
 
     form = {"type": "json_schema", "json_schema": {"schema": schema}}
     tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]

@@ -13,14 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import PreparedFile
-from shared.domain.request import (
-    body,
-    digest_of,
-    read_and_check,
-    resolve_rerun,
-)
-from shared.domain.request.schema import as_stored
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import as_stored, digest_of
+from shared.domain.request.validation import read_and_check
+from shared.domain.request.wire import body
 from tests.shared.domain.request.full_request import DATA, FULL, TODAY, outcome
 
 odd_names = st.sampled_from([*FULL, "url", "type", "dropsight-range"])

@@ -10,18 +10,13 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN
-from shared.domain.request import (
-    body,
-    digest_of,
-    inputs_of,
-    read,
-    read_and_check,
-    replace_fields,
-    resolve_rerun,
-)
+from shared.domain.recipe.book import BUILT_IN
+from shared.domain.request.inputs import inputs_of
 from shared.domain.request.messages import StrictModel
-from shared.domain.request.schema import Submission, as_stored
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import Submission, as_stored, digest_of, read, replace_fields
+from shared.domain.request.validation import read_and_check
+from shared.domain.request.wire import body
 from tests.shared.domain.request.full_request import FULL, TODAY, TOOL, outcome, refusal, written
 
 QUOTED: dict[str, Any] = {

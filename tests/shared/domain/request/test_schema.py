@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import RequestRefused
-from shared.domain.recipe import BUILT_IN, TRANSCRIBE_PROMPT, PreparedFile, Recipe
-from shared.domain.request import body, read, read_and_check, replace_fields, resolve_recipe, resolve_rerun
-from shared.domain.request.schema import as_stored, payload_digest
+from shared.domain.recipe.book import BUILT_IN
+from shared.domain.recipe.definition import TRANSCRIBE_PROMPT, Recipe
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.rerun import resolve_rerun
+from shared.domain.request.schema import as_stored, payload_digest, read, replace_fields
 from shared.domain.request.tasks import id_of_object, manifest_owner, object_name
+from shared.domain.request.to_recipe import resolve_recipe
+from shared.domain.request.validation import read_and_check
+from shared.domain.request.wire import body
 
 TODAY = date(2026, 11, 26)
 DATA = "data:audio/wav;base64,AAAA"

@@ -10,8 +10,10 @@ import pytest
 
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.media import Facts, media_type
-from shared.domain.recipe import PreparedFile
-from shared.domain.request import ResolvedRequest, body, read_and_check, refuse_file
+from shared.domain.recipe.wire import PreparedFile
+from shared.domain.request.to_recipe import ResolvedRequest
+from shared.domain.request.validation import read_and_check, refuse_file
+from shared.domain.request.wire import body
 
 TODAY = date(2026, 11, 26)
 

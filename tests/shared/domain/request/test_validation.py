@@ -11,7 +11,7 @@ import pytest
 from shared.domain.errors import PermanentFailure, RequestRefused
 from shared.domain.media import Facts
 from shared.domain.media import media_type as media_type_of
-from shared.domain.request import read_and_check, refuse_file
+from shared.domain.request.validation import read_and_check, refuse_file
 
 TODAY = date(2026, 11, 26)
 CONFIG = "extra_body.google.thinking_config"

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from shared.domain.media import Facts, media_type
 from shared.domain.models.catalogue import Model, find_model
-from shared.domain.recipe import Range, Recipe
-from shared.domain.recipe.definition import Ask
+from shared.domain.recipe.definition import Ask, Range, Recipe
 from shared.domain.splitting.plan import (
     OVERLAP_SECONDS,
     estimate_tokens,

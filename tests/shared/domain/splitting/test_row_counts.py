@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from shared.domain.recipe import PreparedFile, Recipe, request
-from shared.domain.recipe.definition import Parameters, Thinking
+from shared.domain.recipe.definition import Parameters, Recipe, Thinking
 from shared.domain.recipe.question import Question
+from shared.domain.recipe.wire import PreparedFile, request
 from shared.domain.splitting.plan import Part, Span
 from shared.domain.splitting.row_counts import (
     CountedWindow,
