@@ -20,6 +20,7 @@ from google.cloud.firestore_v1.types import write as write_types
 from google.cloud.firestore_v1.vector import Vector
 
 _COMMIT = firestore_types.CommitRequest
+_FOUND = firestore_types.RunQueryResponse
 _BATCH_GET = firestore_types.BatchGetDocumentsRequest
 _RESPONSE = firestore_types.BatchGetDocumentsResponse
 _GET = firestore_types.GetDocumentRequest
@@ -191,3 +192,16 @@ async def get_many(
         if raw.WhichOneof("result") == "found":
             found = cast(Any, raw.found)
             yield found.name.rpartition("/")[2], fields_of(found.fields), found.update_time
+
+
+async def run_query(
+    client: firestore.AsyncClient, query: firestore.AsyncQuery
+) -> list[tuple[str, dict[str, Any], Version]]:
+    """Return key, fields and version of every document that a query finds, in the query's order."""
+    parent, _ = query._parent._parent_info()
+    request = {"parent": parent, "structured_query": query._to_protobuf()}
+    responses = await client._firestore_api.run_query(request=request, metadata=client._rpc_metadata)
+    # An answer without a document tells how far the service has read.
+    raw = [_FOUND.pb(response) async for response in responses]
+    found = (response.document for response in raw if response.HasField("document"))
+    return [(document.name.rpartition("/")[2], fields_of(document.fields), document.update_time) for document in found]

@@ -246,16 +246,17 @@ class Tasks:
     async def _first(self, query: firestore.AsyncQuery, limit: int) -> list[Task]:
         """Return the first `limit` tasks of a query that can be read."""
         tasks: list[Task] = []
+        read = 0
         while missing := limit - len(tasks):
-            snapshots = [snapshot async for snapshot in query.limit(missing).stream()]
-            for entry in map(_read_snapshot, snapshots):
+            documents = await document_wire.run_query(self.client, query.offset(read).limit(missing))
+            for entry in itertools.starmap(_read, documents):
                 if isinstance(entry, Stored):
                     tasks.append(entry.task)
                 else:
                     log("ERROR", "task_unreadable", str(entry), key=entry.key)
-            if len(snapshots) < missing:
+            read += len(documents)
+            if len(documents) < missing:
                 break
-            query = query.start_after(snapshots[-1])
         return tasks
 
     async def count_of_day(self, inbox_day: str) -> int:
@@ -277,12 +278,12 @@ class Tasks:
         last = after
         while True:
             page = query.start_after({"__name__": tasks.document(last)}) if last else query
-            snapshots = [snapshot async for snapshot in page.limit(_PAGE).stream()]
-            for snapshot in snapshots:
-                yield _read_snapshot(snapshot)
-            if len(snapshots) < _PAGE:
+            documents = await document_wire.run_query(self.client, page.limit(_PAGE))
+            for document in documents:
+                yield _read(*document)
+            if len(documents) < _PAGE:
                 return
-            last = snapshots[-1].id
+            last = documents[-1][0]
 
 
 def changed_fields(before: Task, after: Task) -> set[str]:
@@ -332,8 +333,3 @@ def _read(key: str, document: dict[str, Any], version: Version) -> Stored | Unre
         return _stored(key, document, version)
     except UnreadableTask as unreadable:
         return unreadable
-
-
-def _read_snapshot(snapshot: firestore.DocumentSnapshot[Any]) -> Stored | UnreadableTask:
-    """Return the task of a document that a query has answered with."""
-    return _read(snapshot.id, cast(dict[str, Any], snapshot.to_dict()), snapshot.update_time.timestamp_pb())

@@ -15,7 +15,7 @@ from google.cloud.firestore_v1.types import document as document_types
 
 from local.standins.wire_tap import Tap
 from shared.cloud import firestore
-from shared.cloud.document_wire import set_fields
+from shared.cloud.document_wire import Version, set_fields
 from shared.cloud.firestore import VECTOR_FIELD, Stored, Tasks, UndecodedTask, UnreadableTask, to_document
 from shared.domain.tasks import claims
 from shared.domain.tasks.task import (
@@ -167,19 +167,19 @@ async def test_a_page_of_a_prefix_within_a_name_is_one_query_however_many_tasks_
 
 
 async def test_no_page_reads_the_vectors_of_its_tasks(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
-    task, read = make("folder/call-1.txt"), list[Any]()
+    task, read = make("folder/call-1.txt"), list[dict[str, Any]]()
     await tasks.create(task)
     await tasks.set_vector(task.id, [0.5] * 768)
-    as_read = firestore._read_snapshot
+    as_read = firestore._read
 
-    def noted(snapshot: Any) -> Stored | UnreadableTask:
-        read.append(snapshot)
-        return as_read(snapshot)
+    def noted(key: str, document: dict[str, Any], version: Version) -> Stored | UnreadableTask:
+        read.append(document)
+        return as_read(key, document, version)
 
-    monkeypatch.setattr(firestore, "_read_snapshot", noted)
+    monkeypatch.setattr(firestore, "_read", noted)
     for prefix in (None, "gs://inbox/folder/call-"):
         assert [found.id for found in await tasks.page(["gs://inbox/folder/"], limit=3, prefix=prefix)] == [task.id]
-    assert [VECTOR_FIELD in snapshot.to_dict() for snapshot in read] == [False, False]
+    assert [VECTOR_FIELD in document for document in read] == [False, False]
 
 
 async def test_a_document_without_the_fields_that_are_looked_at_is_read_all_the_same() -> None:
