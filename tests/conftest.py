@@ -17,11 +17,11 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 # Which shared/cloud/storage.py sets when it is first imported, in the middle of whatever test that is.
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 # Every client loads the certificates of all authorities, which takes longer than most tests, though only calls to the
-# real services use TLS.
+# real services use TLS. A machine with authorities of its own has set the variable already.
 if not any(
     os.environ.get(name, "").startswith("https") for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_GEMINI_BASE_URL")
 ):
-    os.environ.setdefault("SSL_CERT_FILE", NO_AUTHORITY)
+    os.environ["SSL_CERT_FILE"] = NO_AUTHORITY
 # Otherwise each worker and each process of a local system compiles all modules anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
