@@ -16,7 +16,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 from tests.chaos.promises import settle
 from tests.running import ROOT, SAMPLES, Running, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 TERRAFORM = (ROOT / "terraform" / "monitoring.tf").read_text()
 QUEUE = "projects/dropsight-local/locations/local/queues/dispatch"

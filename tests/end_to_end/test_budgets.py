@@ -10,6 +10,8 @@ import pytest
 
 from tests.running import Running, until
 
+pytestmark = pytest.mark.long
+
 FILES, WITHIN, IN_FLIGHT = 100, 10, 8
 
 

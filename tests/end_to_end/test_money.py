@@ -10,7 +10,11 @@ import subprocess
 import sys
 from decimal import Decimal
 
+import pytest
+
 from tests.running import ROOT, Running
+
+pytestmark = pytest.mark.long
 
 
 def run(system: Running, *words: str) -> str:

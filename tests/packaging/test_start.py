@@ -14,6 +14,8 @@ import pytest
 from tests.packaging.conftest import ENVIRONMENT, Serve
 from tests.packaging.deployed import closure
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted(main.parent.name for main in ROOT.glob("functions/*/main.py"))
 

@@ -47,6 +47,8 @@ from shared.domain.request import inputs_of, tasks
 from shared.domain.request.addresses import refusal
 from shared.domain.request.schema import read
 
+pytestmark = pytest.mark.long
+
 LENGTH = 16 << 10
 SLOW = {
     "transcripts and their times",

@@ -108,6 +108,7 @@ async def test_the_text_of_a_pdf_becomes_vectors_and_empty_pages_are_named(syste
     assert warned(task) == ("Empty pages are not in the vectors: page 2.",)
 
 
+@pytest.mark.long
 async def test_each_page_of_a_scan_has_a_vector_of_what_it_shows(system: System) -> None:
     task = await system.answered("scan.pdf", scanned(10, 60, 120, 120, 180, 200, 240), dropsight_recipe="embed")
     assert task.status == "completed", task.error
@@ -141,6 +142,7 @@ async def test_a_pdf_of_which_some_pages_are_scanned_has_vectors_of_its_text_and
     assert [page["page"] for page in pages] == [2, 5]
 
 
+@pytest.mark.long
 async def test_each_pdf_that_a_mail_encloses_has_vectors_of_its_scanned_pages(system: System) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "ada@example.com", "bob@example.com", "Two scans"
