@@ -70,9 +70,10 @@ def test_a_function_starts_from_the_archive_and_answers(function: str, serve: Se
 def test_no_function_loads_the_libraries_that_look_into_files(function: str, unpacked: Path) -> None:
     """Only the examiner's child does: they would cost each cold start, and a fault in them would end the worker."""
     code = (
-        "import sys, runpy, importlib; from shared import wiring\n"
+        "import asyncio, sys, runpy; from shared import wiring\n"
         "runpy.run_path(f'functions/{sys.argv[1]}/main.py')\n"
-        "getattr(wiring, sys.argv[1])()\n"
+        "async def wire(): getattr(wiring, sys.argv[1])()\n"  # As in a request: some clients need the event loop.
+        "asyncio.run(wire())\n"
         "print(*sorted(sys.modules))"
     )
     loaded = words_printed_by(code, function, unpacked)
