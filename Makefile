@@ -39,11 +39,11 @@ up: setup ## serve the whole system on this machine until Ctrl-C
 # Each worker runs whole files, so that what a file's tests share (a wired function, a local system) is made once.
 NEAR := --dist loadfile --durations 5 --ignore tests/chaos --ignore tests/page
 
-test: setup ## run the tests but for the long ones, those of the page and chaos (about three minutes on two cores)
+test: setup ## run the tests but for the long ones, those of the page and chaos (three or four minutes on two quiet cores)
 	@$(BIN)/python -m pytest -n 3 $(NEAR) -m "not long" tests
 	@echo "Not run: the long tests (make test-long), the page's (make test-page), and chaos (make chaos)."
 
-test-long: setup ## run the tests that take long: whole systems, hundreds of files, long recordings
+test-long: setup ## run the tests that take long: whole systems, hundreds of files, conversions
 	@$(BIN)/python -m pytest -n 4 $(NEAR) -m long tests
 
 test-page: setup ## drive the page with a real Chromium (Debian's package chromium, or `playwright install chromium`)

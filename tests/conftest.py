@@ -40,7 +40,8 @@ _LONG_FIRST = (
     "local/",
     "functions/",
 )
-"""Files, and folders whose files, take long. Workers take a file at a time: a long one begun last would keep one of them alone."""
+"""Files, and folders whose files, take long. Workers take a file at a time: a long one begun last would keep one of
+them alone."""
 
 
 @pytest.fixture(scope="module", autouse=True)

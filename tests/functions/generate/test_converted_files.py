@@ -13,7 +13,7 @@ from tests.functions.generate.conftest import INBOX, System, camelled
 from tests.shared.made_documents import PICTURE, docx, paragraph, picture_in_word, xlsx
 from tests.shared.made_media import film, recording
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 AMR = recording("amr", "libopencore_amrnb", rate=8_000)
 LETTER = docx(
@@ -34,7 +34,6 @@ def says(task: Task, words: str) -> bool:
     return words in " ".join(task.warnings)
 
 
-@pytest.mark.long
 async def test_a_recording_is_sent_as_opus_and_the_task_says_so(system: System) -> None:
     task = await system.answered("converted/voice.amr", AMR)
     assert says(task, "The file is an AMR recording, which Gemini does not take; it was converted to Opus in Ogg.")
@@ -65,7 +64,6 @@ async def test_a_document_is_sent_as_markdown_and_its_pictures(system: System) -
     assert sent(system) == ["text/markdown", "image/png"]
 
 
-@pytest.mark.long
 async def test_a_long_document_with_pictures_is_known_again_by_a_context_cache(system: System) -> None:
     body = "".join(paragraph(f"Parcel {number} left on Tuesday at nine.") for number in range(3000))
     parts: dict[str, bytes | str] = {"word/media/a.png": PICTURE}
@@ -94,7 +92,6 @@ async def test_a_broken_document_is_refused_before_the_model_is_asked(system: Sy
     assert len(system.model.asked) == before
 
 
-@pytest.mark.long
 async def test_files_that_a_request_names_are_converted_too(system: System) -> None:
     await system.answered("converted/named.docx", LETTER)
     content = [

@@ -21,7 +21,7 @@ from local.standins.gemini.embeddings import vector_of
 from tests.functions.generate.conftest import SAMPLES, System, answers, warned
 from tests.pdf_text import pdf_with_text
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 TEA = b"Tea is brewed with boiling water. Green tea wants cooler water, and less time."
 ENGINE = b"An engine burns fuel in its cylinders. Its pistons turn the shaft of the engine."
@@ -108,7 +108,6 @@ async def test_the_text_of_a_pdf_becomes_vectors_and_empty_pages_are_named(syste
     assert warned(task) == ("Empty pages are not in the vectors: page 2.",)
 
 
-@pytest.mark.long
 async def test_each_page_of_a_scan_has_a_vector_of_what_it_shows(system: System) -> None:
     task = await system.answered("scan.pdf", scanned(10, 60, 120, 120, 180, 200, 240), dropsight_recipe="embed")
     assert task.status == "completed", task.error
@@ -142,7 +141,6 @@ async def test_a_pdf_of_which_some_pages_are_scanned_has_vectors_of_its_text_and
     assert [page["page"] for page in pages] == [2, 5]
 
 
-@pytest.mark.long
 async def test_each_pdf_that_a_mail_encloses_has_vectors_of_its_scanned_pages(system: System) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = "ada@example.com", "bob@example.com", "Two scans"
