@@ -11,7 +11,7 @@ ONLY ?=
 SUITE ?= tests
 CHECKOV ?= build/checkov/bin/checkov
 
-.PHONY: help setup demo up test test-clients test-page screenshots check fix lock chaos stress bench package deploy check-terraform \
+.PHONY: help setup demo up test test-long test-clients test-page screenshots check fix lock chaos stress bench package deploy check-terraform \
   terraform-mutations terraform-plans terraform-checkov clean
 
 help: ## list the targets
@@ -37,11 +37,17 @@ up: setup ## serve the whole system on this machine until Ctrl-C
 	@$(BIN)/dropsight up
 
 # Each worker runs whole files, so that what a file's tests share (a wired function, a local system) is made once.
-test: setup ## run the tests (about thirteen minutes on two cores)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --durations 5 --ignore tests/chaos --ignore tests/page tests
+NEAR := --dist loadfile --durations 5 --ignore tests/chaos --ignore tests/page
+
+test: setup ## run the tests but for the long ones, those of the page and chaos (three or four minutes on two quiet cores)
+	@$(BIN)/python -m pytest -n 3 $(NEAR) -m "not long" tests
+	@echo "Not run: the long tests (make test-long), the page's (make test-page), and chaos (make chaos)."
+
+test-long: setup ## run the tests that take long: whole systems, hundreds of files, conversions
+	@$(BIN)/python -m pytest -n 4 $(NEAR) -m long tests
 
 test-page: setup ## drive the page with a real Chromium (Debian's package chromium, or `playwright install chromium`)
-	@$(BIN)/python -m pytest -n 0 --durations 5 tests/page
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations 5 tests/page
 
 screenshots: setup ## make the pictures of the page in docs/images, light and dark
 	@$(BIN)/python -m tests.page.screenshots
@@ -56,9 +62,9 @@ test-clients: setup .venv-clients/ready ## let clients of other makers do their 
 	@touch $@
 
 chaos: setup ## test the promises under kills, faults, duplicates and losses (a quarter of an hour)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/chaos
+	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/chaos
 
-stress: setup ## run the tests 10 times in random order on busy cores (RUNS=3, SUITE=chaos, MINUTES=60)
+stress: setup ## run the tests 10 times in random order on busy cores (RUNS=3, SUITE=long, SUITE=chaos, MINUTES=60)
 	@$(BIN)/python -m tests.stress --runs $(RUNS) --suite $(SUITE) $(if $(MINUTES),--minutes $(MINUTES))
 
 check: setup ## check format, lint, types and layers

@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared.clock import MovableClock
@@ -45,11 +45,16 @@ def function_environment(**variables: str) -> dict[str, str]:
 
 def move_to_morning(clock: MovableClock) -> MovableClock:
     """Move the clock past the next midnight (UTC) if it is afternoon: what a test counts by the day is on one."""
-    now = clock.now()
-    if now.hour >= 12:
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        clock.advance((midnight - now).total_seconds())
+    clock.advance(seconds_to_morning(clock.now()))
     return clock
+
+
+def seconds_to_morning(now: datetime) -> float:
+    """Return 0 before noon, then the seconds to the next midnight (UTC)."""
+    if now.hour < 12:
+        return 0.0
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return (midnight - now).total_seconds()
 
 
 @contextmanager

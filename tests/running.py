@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from google.cloud import firestore, storage  # type: ignore[attr-defined,unused-
 from local.endpoints import PROJECT, Endpoints
 from local.standins.gemini import Behaviour
 from tests import function_logs, machine
-from tests.environment import unchanged_environment
+from tests.environment import seconds_to_morning, unchanged_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "tests" / "samples"
@@ -259,6 +260,11 @@ class Running:
 
     def advance(self, duration: str) -> None:
         self.control("PUT", "/clock", {"advance": duration})
+
+    def move_to_morning(self) -> None:
+        """Move the clock past the next midnight (UTC) if it is afternoon: what the test counts by the day is on one."""
+        now = datetime.fromisoformat(self.control("GET", "/clock")["now"])
+        self.advance(f"{seconds_to_morning(now):f}s")
 
     def model(self, **behaviour: object) -> None:
         self.control("PUT", "/model", behaviour)

@@ -22,10 +22,13 @@ from xml.etree import ElementTree
 
 from tests.running import ROOT
 
+_NEAR = ["--ignore=tests/chaos", "--ignore=tests/page", "tests"]
 SUITES = {
-    "tests": ["--ignore=tests/chaos", "--ignore=tests/page", "--numprocesses=4", "tests"],
-    "chaos": ["--numprocesses=2", "tests/chaos"],
+    "tests": ["--numprocesses=3", "-m", "not long", *_NEAR],
+    "long": ["--numprocesses=4", "-m", "long", *_NEAR],
+    "chaos": ["--numprocesses=3", "tests/chaos"],
 }
+"""What `make test`, `make test-long` and `make chaos` run."""
 REPORTS = ROOT / "build" / "stress"
 _MAX_SECONDS = 3600
 """How long a run may take, and how long the load lasts if nobody ends it."""

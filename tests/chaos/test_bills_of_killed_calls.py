@@ -11,6 +11,7 @@ TEXT = "A long answer, of which only the bill is left. " * 400
 
 
 def test_the_money_of_a_killed_call_is_never_forgotten(system: Running) -> None:
+    system.move_to_morning()
     system.model(text=TEXT, chunks=200, latency="30s")
     uri = system.drop("killed.txt", b"some words", "text/plain")
     until(lambda: system.calls("gemini", "enerateContent"), 60, lambda: "the model was not asked")

@@ -152,6 +152,7 @@ def test_backfill_makes_tasks_of_older_objects_and_a_dry_run_only_counts_them(sy
 
 def test_tasks_over_the_daily_cap_wait_for_the_next_day() -> None:
     with Running(DROPSIGHT_INBOXES='{"dropsight-inbox": {"daily_cap": 5}}') as system:
+        system.move_to_morning()
         uris = [system.drop(f"{number}.txt", b"one of many", "text/plain") for number in range(12)]
         until(lambda: sum(system.states().values()) == 12, 30, lambda: f"{system.states()}")
         until(lambda: system.states()["completed"] == 5, 30, lambda: f"{system.states()}")

@@ -16,7 +16,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 from tests.chaos.promises import settle
 from tests.running import ROOT, SAMPLES, Running, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 TERRAFORM = (ROOT / "terraform" / "monitoring.tf").read_text()
 QUEUE = "projects/dropsight-local/locations/local/queues/dispatch"
@@ -37,6 +37,7 @@ ALERTS = [match[1] for match in _ALERT.finditer(TERRAFORM)]
 def system() -> Iterator[Running]:
     # The budget is for keys only: dropped files have none.
     with Running(DROPSIGHT_KEY_DAILY_BUDGET="0.000001", DROPSIGHT_ALLOW_LOOPBACK="true") as running:
+        running.move_to_morning()
         yield running
 
 

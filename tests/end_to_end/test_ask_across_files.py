@@ -10,6 +10,8 @@ import pytest
 from tests.indexed_notes import running_with_notes
 from tests.running import Json, Running, until
 
+pytestmark = pytest.mark.long
+
 FILES = {
     "north/wells.txt": b"The northern wells were drilled by Ottoline Marsh.",
     "north/roads.txt": b"The northern roads were paved with basalt.",

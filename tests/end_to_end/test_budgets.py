@@ -10,6 +10,8 @@ import pytest
 
 from tests.running import Running, until
 
+pytestmark = pytest.mark.long
+
 FILES, WITHIN, IN_FLIGHT = 100, 10, 8
 
 
@@ -28,6 +30,7 @@ def test_dropped_files_over_the_budget_wait_and_go_on_once_it_is_raised(system: 
     drop(system, "first.txt")
     cost = Decimal(system.end_of(f"gs://{system.endpoints.inbox}/first.txt")["usage"]["cost"])
     with Running(data=tmp_path / "state", DROPSIGHT_DAILY_BUDGET=f"{cost * WITHIN:f}") as limited:
+        limited.move_to_morning()
         asked = drop_more_than_the_budget_allows(limited)
     with Running(data=tmp_path / "state", DROPSIGHT_DAILY_BUDGET="100") as raised:
         assert raised.sweep()["woken"] == FILES - asked

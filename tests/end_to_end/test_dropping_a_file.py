@@ -10,6 +10,8 @@ from openai.types.chat import ChatCompletion
 from tests.bench.transfer import write_recording
 from tests.running import SAMPLES, Running, until
 
+pytestmark = pytest.mark.long
+
 SAMPLE_FILES = ("speech.wav", "speech.flac", "report.pdf", "picture.png", "photo.jpg", "clip.mp4", "notes.txt")
 
 
@@ -31,16 +33,6 @@ def test_the_answer_describes_the_file_that_was_sent(system: Running) -> None:
     content = system.end_of(uri)["results"][0]["choices"][0]["message"]["content"]
     assert "PDF" in content
     assert "2 page" in content
-
-
-def test_an_event_delivered_five_times_makes_one_task_and_one_model_call(system: Running) -> None:
-    system.control("PUT", "/events", {"copies": 5})
-    uri = system.drop("five-times.txt", b"only once, please", "text/plain")
-    system.end_of(uri)
-    system.control("POST", "/events/replay", {"times": 1})
-    until(lambda: not system.under_way(), 20, lambda: f"{system.under_way()}")
-    assert len(system.tasks(object=uri)) == 1
-    assert len(system.model_calls()) == 1
 
 
 def test_results_are_published_under_the_objects_name(system: Running) -> None:

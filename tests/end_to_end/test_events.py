@@ -19,7 +19,7 @@ from local.layout import TOPIC
 from tests.running import Running
 
 # It lets a test look without waiting.
-pytestmark = pytest.mark.filterwarnings("ignore:The return_immediately flag")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:The return_immediately flag")]
 SUBSCRIPTION = "projects/dropsight-local/subscriptions/everything"
 
 

@@ -25,6 +25,7 @@ Call = Callable[[], object]
 
 # Clients leave a connection that a fault cut to the garbage collector.
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]

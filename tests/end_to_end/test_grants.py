@@ -13,6 +13,8 @@ from local.standins.storage.iam import Access, Grant
 from tests.pdf_text import pdf_with_text
 from tests.running import Running, until
 
+pytestmark = pytest.mark.long
+
 RECIPES = b"""
 [[recipe]]
 name = "short"

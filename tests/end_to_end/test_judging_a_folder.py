@@ -10,6 +10,8 @@ import pytest
 from local.commands.judge import main
 from tests.running import SAMPLES, Running
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

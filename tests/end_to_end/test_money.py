@@ -10,7 +10,11 @@ import subprocess
 import sys
 from decimal import Decimal
 
+import pytest
+
 from tests.running import ROOT, Running
+
+pytestmark = pytest.mark.long
 
 
 def run(system: Running, *words: str) -> str:
@@ -24,6 +28,7 @@ def run(system: Running, *words: str) -> str:
 
 
 def test_the_commands_show_usage_status_and_what_goes_on(system: Running) -> None:
+    system.move_to_morning()
     system.end_of(system.drop("shown/a.txt", b"some words", "text/plain"))
     usage = json.loads(run(system, "usage", "--by", "inbox,model", "--json"))
     assert usage["total"]["tasks"] >= 1

@@ -17,6 +17,8 @@ from openai import OpenAI
 from tests import machine
 from tests.running import SAMPLES, Running, until
 
+pytestmark = pytest.mark.long
+
 SPEECH = SAMPLES / "speech.wav"
 
 

@@ -24,7 +24,11 @@ from tests.chaos.promises import settle
 from tests.running import ENDED, SAMPLES, Running, until
 from tests.shared.long_files import numbered_recording
 
-pytestmark = [pytest.mark.filterwarnings("ignore:The return_immediately flag"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:The return_immediately flag"),
+    pytest.mark.timeout(900),
+]
 
 FILES = 60
 SUBSCRIPTION = "projects/dropsight-local/subscriptions/sixty"

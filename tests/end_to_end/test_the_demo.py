@@ -17,6 +17,8 @@ from shared.domain.recipe.book import BUILT_IN, check
 from tests import machine
 from tests.running import ROOT, Json, Running
 
+pytestmark = pytest.mark.long
+
 RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| .*?`make demo RECIPE=(?P<recipe>[a-z-]+)[^`]*` \|$", re.MULTILINE)
 

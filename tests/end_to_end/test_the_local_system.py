@@ -24,6 +24,8 @@ from local.target import Target
 from tests import machine
 from tests.running import ROOT, SAMPLES, Running, until
 
+pytestmark = pytest.mark.long
+
 
 def command(*words: str, system: Running | None = None) -> subprocess.CompletedProcess[str]:
     environment = dict(os.environ)

@@ -16,6 +16,8 @@ import pytest
 from tests.running import ROOT, SAMPLES, Running
 from tests.shared.test_pages import FENCE, PAGES, text
 
+pytestmark = pytest.mark.long
+
 TESTED_ELSEWHERE = ("up", "demo", "storage", "firestore", "gemini", "queue", "pubsub", "metadata")
 """Commands that serve until they are stopped, and the demo."""
 FILES = {

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.running import Running, until
+
+pytestmark = pytest.mark.long
 
 
 def test_a_waiting_task_is_completed_by_a_system_on_other_ports(tmp_path: Path) -> None:

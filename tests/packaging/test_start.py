@@ -14,6 +14,8 @@ import pytest
 from tests.packaging.conftest import ENVIRONMENT, Serve
 from tests.packaging.deployed import closure
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted(main.parent.name for main in ROOT.glob("functions/*/main.py"))
 
@@ -70,7 +72,7 @@ def test_no_function_loads_the_libraries_that_look_into_files(function: str, unp
     code = (
         "import asyncio, sys, runpy; from shared import wiring\n"
         "runpy.run_path(f'functions/{sys.argv[1]}/main.py')\n"
-        "async def wire(): getattr(wiring, sys.argv[1])()\n"
+        "async def wire(): getattr(wiring, sys.argv[1])()\n"  # As in a request: some clients need the event loop.
         "asyncio.run(wire())\n"
         "print(*sorted(sys.modules))"
     )

@@ -76,7 +76,8 @@ def browser() -> Iterator[Browser]:
         try:
             chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--mute-audio"])
         except Error as error:
-            pytest.exit(f"no Chromium: apt-get install chromium, or playwright install chromium ({error})", 1)
+            message = f"no Chromium: apt-get install chromium, or playwright install chromium ({error})"
+            pytest.fail(message, pytrace=False)
         yield chromium
         chromium.close()
 

@@ -102,6 +102,7 @@ def test_a_task_that_waits_for_quota_says_why_and_until_when(system: Running, ta
 
 def test_a_task_that_waits_for_the_budget_says_so_and_until_when(system: Running, open_tab: Opener) -> None:
     """While it waits for quota, another task spends what its key may spend in a day."""
+    system.move_to_morning()
     key = system.http.post("/v1/keys", json={"name": "spender", "daily_budget": 0.000001}).json()
     secret = {"Authorization": f"Bearer {key['secret']}"}
 

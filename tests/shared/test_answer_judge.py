@@ -51,6 +51,7 @@ async def test_an_answer_without_a_schema_needs_no_judge(judge: AnswerJudge) -> 
     assert isinstance(await judge.next_step([said("hello")], None, continuations=0), CompleteAnswer)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("schema", "text"),
     [

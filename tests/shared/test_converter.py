@@ -18,6 +18,8 @@ from shared.sandbox import Sandbox
 from tests.shared.examiner_bench import Bench, Counted, bench
 from tests.shared.made_media import SECONDS, film, recording
 
+pytestmark = pytest.mark.long
+
 UGLY = Path(__file__).parents[1] / "samples" / "ugly"
 
 RECORDINGS: dict[str, tuple[str, str, int]] = {

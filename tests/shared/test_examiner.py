@@ -98,6 +98,7 @@ def bomb(entries: int) -> bytes:
     return bytes(out)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("entries", [1_000_000, 4_000_000, 30_000_000])
 async def test_a_table_that_unpacks_to_millions_of_entries_ends_in_time(sandbox: Sandbox, entries: int) -> None:
     examiner = Examiner(sandbox)

@@ -12,6 +12,8 @@ from shared.domain.media import check, media_type
 from tests.shared.examiner_bench import Bench, Counted, Sparse, bench
 from tests.shared.large_recordings import SECONDS, recording
 
+pytestmark = pytest.mark.long
+
 UGLY = Path(__file__).parents[1] / "samples" / "ugly"
 MEGABYTE = 1 << 20
 

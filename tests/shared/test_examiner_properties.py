@@ -52,6 +52,7 @@ def test_any_bytes_can_be_examined_as_any_format(examiner: Bench, data: bytes, l
     examined(examiner, data, ONE_OF_EACH[layout])
 
 
+@pytest.mark.long
 @settings(parent=FEW, max_examples=400)
 @given(st.sampled_from(SMALL), st.data())
 def test_a_mutated_sample_is_examined_without_harm(examiner: Bench, file: Path, data: st.DataObject) -> None:

@@ -30,6 +30,8 @@ from tests.shared.made_documents import (
     xlsx,
 )
 
+pytestmark = pytest.mark.long
+
 UGLY = Path(__file__).parents[1] / "samples" / "ugly"
 
 

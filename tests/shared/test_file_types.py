@@ -38,6 +38,8 @@ from tests.shared.made_documents import (
 from tests.shared.made_media import film, recording, sequence
 from tests.shared.made_rare_media import dsdiff, gsm_in_wav, monkeys_audio, musepack, speex, tak
 
+pytestmark = pytest.mark.long
+
 SAMPLES = Path(__file__).parents[1] / "samples"
 PAGE = (Path(__file__).parents[2] / "docs" / "file-types.md").read_text()
 

@@ -48,6 +48,8 @@ from shared.domain.request.addresses import refusal
 from shared.domain.request.inputs import inputs_of
 from shared.domain.request.schema import read
 
+pytestmark = pytest.mark.long
+
 LENGTH = 16 << 10
 SLOW = {
     "transcripts and their times",

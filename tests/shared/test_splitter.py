@@ -21,6 +21,8 @@ from shared.sandbox import Sandbox
 from shared.splitter import Splitter
 from tests.shared.long_files import numbered_pdf, numbered_recording, tones_of
 
+pytestmark = pytest.mark.long
+
 SAMPLES = Path(__file__).parents[1] / "samples"
 FORMATS = [
     ("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"), ("ogg", "flac"),

@@ -25,6 +25,8 @@ from tests.shared.made_documents import (
     zipped,
 )
 
+pytestmark = pytest.mark.long
+
 DRAWING = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
 
 

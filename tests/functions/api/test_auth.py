@@ -175,6 +175,7 @@ async def test_a_database_that_is_busy_is_answered_503_and_is_no_bug(
     assert '"severity": "WARNING", "action": "request_failed"' in output
 
 
+@pytest.mark.long
 async def test_after_an_outage_only_what_makes_no_second_task_is_to_be_sent_again(system: System) -> None:
     """A task that was made before the outage would be paid for twice."""
     async with system.client(await system.key("outage")) as client:

@@ -192,6 +192,7 @@ async def test_a_callback_that_was_put_off_is_no_attempt_and_is_given_up_after_a
     assert (given_up.state, given_up.attempts, given_up.last_error) == ("unreachable", 2, busy.error)
 
 
+@pytest.mark.long
 async def test_slow_receivers_do_not_keep_a_quick_one_waiting(
     system: System, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

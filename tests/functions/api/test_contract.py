@@ -15,7 +15,7 @@ from tests.functions.api.conftest import ROOT, System
 CLIENTS = "/v1/(chat|audio|files)"
 """The end points of OpenAI's clients."""
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize("which", [("--exclude-path-regex", CLIENTS), ("--include-path-regex", CLIENTS)])

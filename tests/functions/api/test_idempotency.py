@@ -28,6 +28,7 @@ async def test_a_repeated_request_is_answered_with_the_same_task(system: System)
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reused")
 
 
+@pytest.mark.long
 async def test_a_hundred_parallel_submits_make_one_task(system: System) -> None:
     secret = await system.key("hundred")
     async with system.client(secret, **{"Idempotency-Key": "hundred"}) as client:

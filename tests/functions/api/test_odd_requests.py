@@ -250,6 +250,7 @@ async def test_head_tells_what_get_would(system: System) -> None:
 ODD_TEXT = st.text(max_size=40) | st.sampled_from(["NaN", "1e309", "-0", "null", "\x00", "\ud7ff", "%", "..", "𝟙", "١"])
 
 
+@pytest.mark.long
 async def test_any_query_and_header_is_answered(system: System) -> None:
     secret = await system.key("any")
     loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from tests.environment import free_port
 from tests.functions.api.conftest import ROOT, System
 from tests.functions.api.routes.test_stream import TEXT, submitted
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 
 @dataclass

@@ -24,7 +24,7 @@ from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, System, warned
 from tests.functions.generate.indexed_files import RECIPES, added, documents, documents_of, dropped, value_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("own_calls")]
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("own_calls")]
 
 
 @pytest.mark.parametrize(

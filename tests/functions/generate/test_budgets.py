@@ -40,6 +40,7 @@ async def price_of_one(system: System, name: str) -> Decimal:
     return Decimal(usage["cost"])
 
 
+@pytest.mark.long
 async def test_of_many_files_only_those_within_the_budget_are_asked_about_until_it_is_raised(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from shared.domain.tasks.view import public
 from tests.functions.generate.conftest import INBOX, RULED, SETTINGS, System, answers, warned
 from tests.pdf_text import pdf_with_text
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 SCAN = pdf_with_text([[f"Sheet {number}"] for number in range(1, 6)])
 

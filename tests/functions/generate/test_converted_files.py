@@ -13,7 +13,7 @@ from tests.functions.generate.conftest import INBOX, System, camelled
 from tests.shared.made_documents import PICTURE, docx, paragraph, picture_in_word, xlsx
 from tests.shared.made_media import film, recording
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 AMR = recording("amr", "libopencore_amrnb", rate=8_000)
 LETTER = docx(

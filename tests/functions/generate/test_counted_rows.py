@@ -18,7 +18,7 @@ from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import RULED, SAMPLES, SETTINGS, System, warned
 from tests.pdf_text import pdf_with_text
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 RULES = """
 [[recipe]]

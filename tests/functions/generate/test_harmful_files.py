@@ -12,6 +12,7 @@ from tests.functions.generate.conftest import SAMPLES, System
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+@pytest.mark.long
 async def test_a_file_that_crashes_its_reader_fails_alone(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring.generate().examiner, "_function", "tests.shared.sandbox_functions:segfault_on_wav")
     names = ["speech.wav", "speech.mp3", "report.pdf", "photo.jpg"]

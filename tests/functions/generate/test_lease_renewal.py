@@ -91,6 +91,7 @@ async def test_the_first_renewal_counts_from_the_claim_not_from_the_works_beginn
     assert documents.calls == ["change"]
 
 
+@pytest.mark.long
 async def test_a_lease_is_never_less_than_half_left_while_its_holder_is_alive(clock: MovableClock) -> None:
     documents = SlowDocuments(claimed(clock))
     documents.answer.set()

@@ -26,7 +26,7 @@ from shared.domain.stored_rounds import Round
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import SAMPLES, System
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 
 def read_and_written(text: str) -> float:

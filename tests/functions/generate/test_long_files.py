@@ -10,7 +10,7 @@ import pytest
 from tests.functions.generate.conftest import INBOX, RULED, SETTINGS, System, answers, camelled, warned, words
 from tests.shared.long_files import film, numbered_pdf, numbered_recording
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 RECIPES = """
 [[recipe]]

@@ -185,6 +185,7 @@ async def test_what_a_broken_answer_cost_is_what_the_service_counted(system: Sys
     assert task.usage["completion_tokens"] == counted["answer_tokens"]
 
 
+@pytest.mark.long
 async def test_an_answer_that_outlasts_the_time_of_a_dispatch_goes_on_in_the_next_one(system: System) -> None:
     system.model.script.extend([{**TOKENS, "latency": "40m"}, TOKENS])
     uri = await system.drop("outlasting.txt", NOTES)

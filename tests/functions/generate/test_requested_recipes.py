@@ -16,7 +16,7 @@ from PIL import Image
 from tests.functions.generate.conftest import INBOX, SAMPLES, System, answers, camelled, warned
 from tests.functions.generate.test_recipes import recording
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 SPEECH, PICTURE, REPORT = SAMPLES / "speech.wav", SAMPLES / "picture.png", SAMPLES / "report.pdf"
 CLIP = SAMPLES / "clip.mp4"

@@ -133,6 +133,7 @@ async def test_a_speech_that_the_service_sends_as_wav_is_joined_as_well(system: 
         assert (sound.getframerate(), sound.getnframes()) == (16_000, 16_000)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sound", "why"),
     [

@@ -39,6 +39,7 @@ async def test_an_entry_of_the_script_says_nothing_of_the_next_answer(system: Sy
     assert system.model.behaviour == Behaviour(text="plain")
 
 
+@pytest.mark.long
 async def test_the_clock_is_moved_to_the_next_dispatch_only_while_nobody_works(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

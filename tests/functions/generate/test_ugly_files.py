@@ -10,7 +10,7 @@ import pytest
 from shared.domain.tasks.task import Task
 from tests.functions.generate.conftest import SAMPLES, System, camelled
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 UGLY = SAMPLES / "ugly"
 EXPECTED: dict[str, dict[str, object]] = {

@@ -21,7 +21,7 @@ from local.standins.gemini.embeddings import vector_of
 from tests.functions.generate.conftest import SAMPLES, System, answers, warned
 from tests.pdf_text import pdf_with_text
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 TEA = b"Tea is brewed with boiling water. Green tea wants cooler water, and less time."
 ENGINE = b"An engine burns fuel in its cylinders. Its pistons turn the shaft of the engine."

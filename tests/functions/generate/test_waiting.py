@@ -15,7 +15,7 @@ from tests.functions.generate.conftest import INBOX, REQUESTS, System
 from tests.shared.long_files import numbered_pdf
 from tests.shared.made_documents import docx, paragraph
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 TASKS = 16
 """As many as the queue of these tests dispatches at once."""

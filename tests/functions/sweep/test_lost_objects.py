@@ -38,6 +38,7 @@ async def scan_state(system: SweepDeps) -> ScanState:
     return ScanState.model_validate(await system.notes.read("inbox"))
 
 
+@pytest.mark.long
 async def test_a_run_that_has_no_time_left_goes_on_where_it_stopped(system: SweepDeps, clock: MovableClock) -> None:
     await fill(system, _OBJECTS)
     clock.advance(600)

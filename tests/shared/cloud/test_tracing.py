@@ -98,6 +98,7 @@ def test_a_share_of_nothing_traces_nothing_but_the_context_goes_on(capsys: pytes
     assert lines(capsys) == []
 
 
+@pytest.mark.long
 def test_off_there_is_no_context_and_opentelemetrys_sdk_is_not_loaded() -> None:
     tracing.start_tracing("ingest", settings())
     with tracing.span("ingest"):

@@ -74,6 +74,7 @@ def test_a_packed_object_that_is_cut_is_refused_for_good(cut: int) -> None:
     assert refused.value.code == "file_processing_failed"
 
 
+@pytest.mark.long
 def test_a_bomb_is_refused_with_a_sentence_in_constant_memory() -> None:
     packed = gzip.compress(bytes(300 << 20), 9)
     tracemalloc.start()

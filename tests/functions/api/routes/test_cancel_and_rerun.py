@@ -40,6 +40,7 @@ async def test_a_task_that_waits_is_cancelled_and_the_model_is_never_asked(syste
     assert model_calls(system) - before <= 1
 
 
+@pytest.mark.long
 async def test_a_model_that_is_speaking_is_stopped_at_its_next_chunk(system: System) -> None:
     system.gemini.set_model({"text": "word " * 400, "chunks": 100, "latency": "20s"})
     secret = await system.key("stopper-of-models")

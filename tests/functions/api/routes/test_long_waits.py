@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 
 from tests.functions.api.conftest import SAMPLES, System
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
 
 SPEECH = SAMPLES / "speech.wav"
 QUESTION: Any = [{"role": "user", "content": "How long is a piece of string?"}]

@@ -90,6 +90,7 @@ async def test_over_a_budget_a_request_is_answered_402_and_costs_nothing(
     assert system.tap.ledger.stats()["gemini"]["streamGenerateContent"] == calls
 
 
+@pytest.mark.long
 async def test_parallel_requests_over_a_keys_budget_cause_no_call_too_many(system: System) -> None:
     secret = await system.key("money-parallel", daily_budget=Decimal("0.0000001"))
     before = system.tap.ledger.stats()["gemini"]["streamGenerateContent"]

@@ -21,6 +21,7 @@ REPORT = (SAMPLES / "report.pdf").read_bytes()
 DAMAGED = b"%PDF-1.7\n" + bytes(range(256)) * 40
 
 
+@pytest.mark.long
 async def test_a_page_is_a_picture_and_the_document_says_how_many_there_are(system: System) -> None:
     secret, path = await dropped(system, "pages/one.pdf", REPORT, content_type="application/pdf")
     async with system.client(secret) as client:

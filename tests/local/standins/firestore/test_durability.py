@@ -9,6 +9,8 @@ import pytest
 
 from shared.clock import MovableClock
 
+pytestmark = pytest.mark.long
+
 
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(launch: Any, connect: Any, tmp_path: Path) -> None:
     process = launch("--data", tmp_path)

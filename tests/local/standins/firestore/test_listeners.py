@@ -78,6 +78,7 @@ def test_a_commit_of_several_documents_arrives_as_one_snapshot(db: Any, collecti
     assert next_of(seen)[1] == ["ADDED a", "ADDED b", "ADDED c"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kept", [True, False], ids=["with its data", "with nothing"])
 def test_a_listener_survives_a_restart_of_the_service(
     launch: Any, connect: Any, watch: Any, tmp_path: Path, kept: bool

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import _helpers
 from google.cloud.firestore_v1.types import StructuredQuery
@@ -62,6 +63,7 @@ def compare(one: Any, other: Any) -> int:
     return 0 if one is None else (one > other) - (one < other)
 
 
+@pytest.mark.long
 @given(anything, anything)
 @settings(max_examples=400, deadline=None)
 def test_encodings_compare_like_the_values(one: object, other: object) -> None:
@@ -145,6 +147,7 @@ class _Key:
         return lambda name: _Key(data[name][field])
 
 
+@pytest.mark.long
 @given(documents, conditions, orders, st.integers(0, 3), st.none() | st.integers(0, 5), st.booleans(), documents)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_queries_find_what_a_look_at_everything_finds(

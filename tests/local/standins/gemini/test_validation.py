@@ -264,6 +264,7 @@ def test_a_pdf_over_1000_pages_is_refused(shared: Running) -> None:
     assert error["message"] == "The document contains 1001 pages which exceeds the supported page limit of 1000."
 
 
+@pytest.mark.long
 def test_audio_over_nine_and_a_half_hours_is_refused_also_in_pieces(shared: Running) -> None:
     half = {"inlineData": {"mimeType": "audio/wav", "data": base64.b64encode(media_samples.wav(17_200, 100)).decode()}}
     assert "9.5 hours" in ask(shared.wire, {"contents": [{"parts": [half, half]}]})["message"]

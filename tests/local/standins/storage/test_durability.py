@@ -10,6 +10,8 @@ import pytest
 from local.standins.faults import Fault
 from tests.local.standins.storage.conftest import Process, Served, client_of
 
+pytestmark = pytest.mark.long
+
 QUANTUM = 256 << 10
 
 

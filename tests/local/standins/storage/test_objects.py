@@ -184,6 +184,7 @@ def test_listing_follows_prefix_delimiter_and_offsets(bucket: Any) -> None:
     assert listed(max_results=2) == (by_bytes[:2], [])
 
 
+@pytest.mark.long
 def test_many_names_below_one_prefix_make_one_prefix(bucket: Any, client: Any) -> None:
     source = bucket.blob("a/0000")
     source.upload_from_string(b"")

@@ -154,6 +154,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(schemas, values)
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_what_is_taken_is_taken_by_the_service_and_can_be_judged(schema: Schema, value: Any) -> None:

@@ -20,6 +20,8 @@ from shared.domain.checks.transcript_coverage import transcript_warnings
 from shared.domain.outputs import tables
 from shared.domain.outputs.markup import fence_content, unfenced
 
+pytestmark = pytest.mark.long
+
 _SIZE = 30_000
 _MAX_SECONDS = 0.75
 """What takes time in proportion needs a tenth of it; at three nanoseconds a step, what takes the square needs three."""

@@ -61,6 +61,7 @@ def test_lines_that_differ_in_their_times_and_numbers_only_are_a_loop_too(templa
     assert at <= len(BEGINNING) + 3 * 50 + 8000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     [
@@ -82,6 +83,7 @@ def test_what_an_answer_may_well_say_is_let_through(text: str) -> None:
     assert cut_at(text) is None
 
 
+@pytest.mark.long
 def test_looking_for_loops_takes_little_time() -> None:
     text = counted("[{at}] Sentence {number} with words such as w{number} in it, and as many again.\n", 4000)
     began = time.process_time()

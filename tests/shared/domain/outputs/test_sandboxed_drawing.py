@@ -49,6 +49,7 @@ async def drawn(sandbox: Sandbox, picture: bytes, *, size: tuple[int, int] | Non
     return read_reply(reply.value, reply.payload)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 async def test_forty_megapixels_are_drawn_on_in_bounded_memory(mode: str) -> None:
     sandbox = Sandbox(processes=1, memory_bytes=640 << 20)

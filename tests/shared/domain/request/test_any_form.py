@@ -52,6 +52,7 @@ def places_of(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
 ALL_PLACES = [*places_of(FULL), ("audio_url",), ("prompt",), ("recipe",), ("reasoning_effort",), ("colour",)]
 
 
+@pytest.mark.long
 @given(st.lists(st.tuples(st.sampled_from(ALL_PLACES), ODD), min_size=1, max_size=3), st.booleans())
 @settings(max_examples=400, deadline=None, derandomize=True)
 def test_odd_values_anywhere_are_taken_or_refused_by_name(changes: list[tuple[Any, Any]], about_a_file: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -199,4 +200,4 @@ class ManyWriters(TaskWriters, RuleBasedStateMachine):
 ManyWriters.TestCase.settings = settings(
     max_examples=200, stateful_step_count=50, deadline=None, derandomize=True, database=None
 )
-TestManyWritersOfOneTask = ManyWriters.TestCase
+TestManyWritersOfOneTask = pytest.mark.long(ManyWriters.TestCase)
