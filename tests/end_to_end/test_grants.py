@@ -13,7 +13,8 @@ from local.standins.storage.iam import Access, Grant
 from tests.pdf_text import pdf_with_text
 from tests.running import Running, until
 
-pytestmark = pytest.mark.long
+# One system does all that some grant is for, before the first test: on a busy machine this takes minutes.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 RECIPES = b"""
 [[recipe]]
