@@ -175,6 +175,8 @@ def test_a_dropped_object_costs_five_writes_and_at_most_three_reads(system: Runn
     after = system.control("GET", "/stats")["firestore"]
     assert after["writes"] - before["writes"] <= 5
     assert after["reads"] - before["reads"] <= 3
+    read = [call["path"] for call in system.calls("storage") if "dropsight-inbox/o/what-it-costs.txt" in call["path"]]
+    assert len(read) == 2, "its metadata once, and its content once"
     assert system.end_of(uri)["status"] == "completed"
 
 
