@@ -20,16 +20,17 @@ from google.cloud.firestore_v1.types import write as write_types
 from google.cloud.firestore_v1.vector import Vector
 
 _COMMIT = firestore_types.CommitRequest
-_FOUND = firestore_types.RunQueryResponse
+_QUERY_RESPONSE = firestore_types.RunQueryResponse
 _BATCH_GET = firestore_types.BatchGetDocumentsRequest
-_RESPONSE = firestore_types.BatchGetDocumentsResponse
+_BATCH_RESPONSE = firestore_types.BatchGetDocumentsResponse
 _GET = firestore_types.GetDocumentRequest
-_new_commit, _new_batch_get, _new_document = _COMMIT.pb(), _BATCH_GET.pb(), document_types.Document.pb()
-_new_get, _new_write = _GET.pb(), write_types.Write.pb()
+_new_commit, _new_batch_get, _new_get, _new_write = _COMMIT.pb(), _BATCH_GET.pb(), _GET.pb(), write_types.Write.pb()
 _TRY_SECONDS = 10.0
 
 Version = Any
 """When a document was last written: a `google.protobuf.timestamp_pb2.Timestamp`, exact to the nanosecond."""
+FoundDocument = tuple[str, dict[str, Any], Version]
+"""Key, fields and version."""
 
 
 def set_value(target: Any, value: object) -> None:
@@ -126,7 +127,7 @@ async def set_field(client: firestore.AsyncClient, path: str, field: str, value:
     await _commit(client, request)
 
 
-def adding(path: str, fields: Mapping[str, object], increments: Mapping[str, int]) -> write_types.Write:
+def merge_write(path: str, fields: Mapping[str, object], increments: Mapping[str, int]) -> write_types.Write:
     """Return a write that sets some fields of a document and adds to its counters; the document may not exist yet.
 
     `fields`: nested; the maps in it are merged with those of the document. `increments`: what to add, by field path.
@@ -168,40 +169,37 @@ async def get_undecoded(client: firestore.AsyncClient, path: str) -> Any | None:
     return document_types.Document.pb(document)
 
 
-async def get(client: firestore.AsyncClient, path: str) -> tuple[str, dict[str, Any], Version] | None:
-    """Return key, fields and version of a document, or None."""
+async def get(client: firestore.AsyncClient, path: str) -> FoundDocument | None:
+    """Return a document, or None."""
     try:
         request = _GET.wrap(_new_get(name=path))
         document = await client._firestore_api.get_document(request=request, metadata=client._rpc_metadata)
     except api_errors.NotFound:
         return None
-    raw = document_types.Document.pb(document)
-    return path.rpartition("/")[2], fields_of(raw.fields), raw.update_time
+    return _found(document_types.Document.pb(document))
 
 
-async def get_many(
-    client: firestore.AsyncClient, paths: Iterable[str]
-) -> AsyncIterable[tuple[str, dict[str, Any], Version]]:
-    """Yield key, fields and version of every document that exists, in any order."""
+async def get_many(client: firestore.AsyncClient, paths: Iterable[str]) -> AsyncIterable[FoundDocument]:
+    """Yield every document that exists, in any order."""
     request = _new_batch_get(database=client._database_string, documents=list(paths))
     responses = await client._firestore_api.batch_get_documents(
         request=_BATCH_GET.wrap(request), metadata=client._rpc_metadata
     )
     async for response in responses:
-        raw = _RESPONSE.pb(response)
+        raw = cast(Any, _BATCH_RESPONSE.pb(response))
         if raw.WhichOneof("result") == "found":
-            found = cast(Any, raw.found)
-            yield found.name.rpartition("/")[2], fields_of(found.fields), found.update_time
+            yield _found(raw.found)
 
 
-async def run_query(
-    client: firestore.AsyncClient, query: firestore.AsyncQuery
-) -> list[tuple[str, dict[str, Any], Version]]:
-    """Return key, fields and version of every document that a query finds, in the query's order."""
+async def run_query(client: firestore.AsyncClient, query: firestore.AsyncQuery) -> list[FoundDocument]:
+    """Return every document that a query finds, in the query's order."""
     parent, _ = query._parent._parent_info()
     request = {"parent": parent, "structured_query": query._to_protobuf()}
     responses = await client._firestore_api.run_query(request=request, metadata=client._rpc_metadata)
     # An answer without a document tells how far the service has read.
-    raw = [_FOUND.pb(response) async for response in responses]
-    found = (response.document for response in raw if response.HasField("document"))
-    return [(document.name.rpartition("/")[2], fields_of(document.fields), document.update_time) for document in found]
+    raw = [_QUERY_RESPONSE.pb(response) async for response in responses]
+    return [_found(response.document) for response in raw if response.HasField("document")]
+
+
+def _found(document: Any) -> FoundDocument:
+    return document.name.rpartition("/")[2], fields_of(document.fields), document.update_time

@@ -24,14 +24,13 @@ _KEPT = timedelta(days=800)
 
 class Totals:
     def __init__(self, client: firestore.AsyncClient) -> None:
-        self._client = client
         self._collection = client.collection(_COLLECTION)
 
     def add(self, batch: firestore.AsyncWriteBatch, now: datetime, rows: Mapping[Labels, Counters]) -> None:
         """Add counters to a batch, as one write."""
         day = now.astimezone(UTC).date()
         shard = random.randrange(_SHARDS)  # noqa: S311
-        path = f"{self._client._database_string}/documents/{_COLLECTION}/{day.isoformat()}-{shard:02d}"
+        path = self._collection.document(f"{day.isoformat()}-{shard:02d}")._document_path
         row_labels = {labels.row: labels._asdict() for labels in rows}
         increments = {
             f"rows.{labels.row}.{name}": count
@@ -40,7 +39,7 @@ class Totals:
             if count
         }
         fields = {"day": day.isoformat(), "expires_at": now + _KEPT, "rows": row_labels}
-        batch._add_write_pbs([document_wire.adding(path, fields, increments)])
+        batch._add_write_pbs([document_wire.merge_write(path, fields, increments)])
 
     async def rows(self, first: date, last: date) -> list[DayRow]:
         """Return the rows of these days, both included."""

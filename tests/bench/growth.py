@@ -91,5 +91,5 @@ async def _seed(bench: BenchSystem, start: int, stop: int) -> None:
             task = new_task_of(f"folder-{number % 10}/file-{number:06d}.txt", number, now - timedelta(seconds=number))
             ended = task.model_copy(update={"status": "failed", "open": False})
             path = client.collection("tasks").document(task.key)._document_path
-            batch._add_write_pbs([document_wire.adding(path, to_document(ended), {})])
+            batch._add_write_pbs([document_wire.merge_write(path, to_document(ended), {})])
         await batch.commit()

@@ -14,7 +14,7 @@ from google.cloud.firestore_v1.vector import Vector
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cloud.document_wire import adding, fields_of, set_fields, set_value, value_of
+from shared.cloud.document_wire import fields_of, merge_write, set_fields, set_value, value_of
 
 SCALARS = (
     st.none()
@@ -64,13 +64,13 @@ def test_a_vector_is_what_the_client_makes_of_it() -> None:
     assert message == _helpers.encode_value(Vector([0.6, 0.8]))._pb
 
 
-def test_a_write_that_adds_is_what_the_client_makes_of_it() -> None:
+def test_a_write_that_merges_and_adds_is_what_the_client_makes_of_it() -> None:
     path = "projects/p/databases/d/documents/usage/2026-11-27-03"
     labels = {"owner": "", "model": "gemini-4-argon"}
     fields = {"day": "2026-11-27", "rows": {"r1": labels, "r2": labels}}
     counted = {**fields, "rows": {"r1": {**labels, "calls": firestore.Increment(2)}, "r2": labels}}
     expected = _helpers.pbs_for_set_with_merge(path, counted, merge=True)
-    made = adding(path, fields, {"rows.r1.calls": 2})
+    made = merge_write(path, fields, {"rows.r1.calls": 2})
     assert [_in_any_order(made)] == [_in_any_order(write) for write in expected]
 
 
